@@ -1,0 +1,177 @@
+"""The Python interface behind the commands: one call each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepbench.canonical import sha256_json
+from stepbench.comparison import Comparison
+from stepbench.comparison import compare as compare_runs
+from stepbench.errors import NothingSelectedError, UsageError
+from stepbench.generators.protocol import Generator
+from stepbench.generators.registry import make_generator
+from stepbench.records import Suite
+from stepbench.runs.execute import Reference, Work, execute, rescore
+from stepbench.runs.metric_set import choose_metrics
+from stepbench.runs.plan import Plan, make_plan
+from stepbench.runs.run import Run, open_run
+from stepbench.runs.sample_worker import Keep
+from stepbench.suites import load_suite
+from stepbench.suites.load import select_prompts
+
+
+def plan(
+    generator: Generator,
+    suite: Suite,
+    *,
+    seeds: Sequence[int] = (0,),
+    limit: int | None = None,
+    split: str | None = None,
+    languages: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The samples that `run` would make, without making any.
+
+    Raises:
+        UsageError: A setting, seed, language or category that does not exist.
+        NothingSelectedError: No prompt is left.
+    """
+    prompts = select_prompts(suite, split=split, languages=languages, categories=categories, limit=limit)
+    return make_plan(suite, prompts, generator, list(seeds), settings or {})
+
+
+def run(
+    generator: str | Generator,
+    suite: str | Path | Suite,
+    *,
+    metrics: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    out: str | Path = "runs",
+    run_id: str | None = None,
+    limit: int | None = None,
+    split: str | None = None,
+    languages: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    reference: str | Path | None = None,
+    workers: int = 1,
+    timeout: float | None = None,
+    keep: Keep = "both",
+    shard: tuple[int, int] | None = None,
+) -> Run:
+    """Plan, generate and score; called again with the same arguments it continues.
+
+    Args:
+        generator: A spec such as `world:exact`, or an object that fulfils the `Generator` protocol (one process only).
+        suite: Name, path, or a loaded suite.
+        metrics: Metric names; None takes the offline set, an empty sequence scores nothing.
+        seeds: One clip per prompt and seed.
+        out: Folder of runs.
+        run_id: Name of the run folder; by default made from suite, generator and plan hash.
+        limit: Take only the first so many prompts.
+        split: `train`, `test` or `all`; None takes the suite's default split.
+        settings: Overrides of the generator's settings.
+        reference: A run whose clips, paired by prompt and seed, are the references of metrics that need one.
+        workers: Processes for generation and scoring. Their number never changes a result.
+        timeout: Seconds a sample may take before it counts as failed.
+        keep: `both`, `masters`, or `previews` (masters are dropped once scored).
+        shard: (i, N): work on every N-th sample only; the last shard to end finishes the run.
+
+    Returns:
+        The run. Its status is `complete`, `incomplete` (rows failed), or `partial` (other shards to come).
+
+    Raises:
+        StepbenchError: As its subclasses say; the run folder stays fit to be continued.
+    """
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    made = make_generator(generator) if isinstance(generator, str) else generator
+    if not isinstance(generator, str) and (workers > 1 or timeout is not None):
+        raise UsageError(
+            "a generator object works in this process only, without workers or a time limit",
+            hint="give its spec, such as python:MODULE:FUNCTION",
+        )
+    planned = plan(
+        made,
+        loaded,
+        seeds=seeds,
+        limit=limit,
+        split=split,
+        languages=languages,
+        categories=categories,
+        settings=settings,
+    )
+    work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard)
+    work.part(planned.samples)
+    references = _reference(reference)
+    prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
+    chosen = (
+        []
+        if metrics is not None and not metrics
+        else choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
+    )
+    return execute(
+        Path(out) / (run_id or default_run_id(planned, made)),
+        planned,
+        generator,
+        made,
+        seeds=seeds,
+        metrics=chosen,
+        reference=references,
+        work=work,
+    )
+
+
+def score(
+    run: str | Path | Run,
+    *,
+    metrics: Sequence[str] | None = None,
+    reference: str | Path | None = None,
+    workers: int = 1,
+    recompute: bool = False,
+) -> Run:
+    """Score a run that exists, without generating. Metrics it already has are completed, or redone with `recompute`.
+
+    Raises:
+        UsageError: An unknown metric, or one whose needs are not met.
+        NothingSelectedError: The run has no clip.
+    """
+    opened = run if isinstance(run, Run) else open_run(run)
+    if opened.samples().clip.isna().all():
+        raise NothingSelectedError(
+            f"{opened.folder} has no clip to score", hint="`stepbench show RUN` lists the failures"
+        )
+    references = _reference(reference)
+    chosen = choose_metrics(
+        metrics, list(opened.prompts.values()), reference_hash=references.hash if references else None
+    )
+    return rescore(opened, chosen, reference=references, workers=workers, recompute=recompute)
+
+
+def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) -> Comparison:
+    """Paired differences of two runs, `b` minus `a`; see `stepbench.comparison.compare` for the options."""
+    return compare_runs(
+        run_a if isinstance(run_a, Run) else open_run(run_a),
+        run_b if isinstance(run_b, Run) else open_run(run_b),
+        **options,
+    )
+
+
+def default_run_id(planned: Plan, generator: Generator) -> str:
+    """`<suite>-<generator>-<8 hex of the plan hash>`: the same command finds its own run again."""
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", generator.card.name).strip("-.")[:40].strip("-.")
+    return f"{planned.suite.name}-{slug}-{planned.hash[:8]}"
+
+
+def _reference(path: str | Path | None) -> Reference | None:
+    if path is None:
+        return None
+    run = open_run(path)
+    samples = run.samples()
+    hashes = [[row.prompt_id, row.seed, row.clip_sha256] for row in samples.itertuples() if row.outcome == "ok"]
+    if not hashes:
+        raise NothingSelectedError(f"the reference run {run.folder} has no clip", hint="name a finished run")
+    return Reference(run=run, hash=sha256_json(hashes))

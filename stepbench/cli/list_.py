@@ -1,0 +1,142 @@
+"""`stepbench list suites`, `prompts`, `generators`, `metrics`, `runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from stepbench.cli.options import Json, Out
+from stepbench.cli.output import note, print_records, print_table
+from stepbench.errors import ExitCode, StepbenchError, UsageError
+
+Kind = Literal["suites", "prompts", "generators", "metrics", "runs"]
+
+
+def list_command(
+    kind: Kind,
+    /,
+    *,
+    suite: Annotated[str | None, Parameter(name=["--suite", "-t"])] = None,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> int:
+    """List what there is.
+
+    Args:
+        kind: What to list.
+        suite: For prompts: whose.
+    """
+    if kind == "prompts" and suite is None:
+        raise UsageError("list prompts needs a suite", hint="add -t SUITE")
+    rows = {
+        "suites": _suites,
+        "prompts": lambda: _prompts(suite or ""),
+        "generators": _generators,
+        "metrics": _metrics,
+        "runs": lambda: _runs(out),
+    }[kind]()
+    if json:
+        print_records(rows)
+    elif rows:
+        print_table(rows, list(rows[0]))
+    else:
+        note(f"no {kind} here")
+    return ExitCode.OK
+
+
+def _suites() -> list[dict[str, Any]]:
+    from stepbench.suites import load_suite, suite_folders
+
+    suites = [load_suite(name) for name in suite_folders()]
+    return [
+        {
+            "suite": suite.name,
+            "version": suite.card.version,
+            "prompts": len(suite),
+            "languages": " ".join(suite.card.languages),
+            "categories": len({prompt.category for prompt in suite.prompts}),
+            "licence": suite.card.licence,
+            "hash": suite.hash[:12],
+            "title": suite.card.title,
+        }
+        for suite in suites
+    ]
+
+
+def _prompts(name: str) -> list[dict[str, Any]]:
+    from stepbench.suites import load_suite
+
+    return [
+        {
+            "id": prompt.id,
+            "language": prompt.language,
+            "category": prompt.category,
+            "split": prompt.split or "",
+            "text": prompt.text,
+        }
+        for prompt in load_suite(name).prompts
+    ]
+
+
+def _generators() -> list[dict[str, Any]]:
+    from stepbench.generators.registry import generator_families
+    from stepbench.generators.world import VARIANTS
+
+    rows = [{"generator": f"world:{name}", "what": line} for name, line in VARIANTS.items()]
+    for line in generator_families().values():
+        spec, _, what = line.partition("  ")
+        if not spec.startswith("world:"):
+            rows.append({"generator": spec, "what": what})
+    return rows
+
+
+def _metrics() -> list[dict[str, Any]]:
+    from metrics.errors import MetricError
+    from metrics.registry import METRICS
+
+    rows = []
+    for name, entry in METRICS.items():
+        try:
+            card = entry.load().card
+        except MetricError as error:
+            rows.append({"metric": name, "status": str(error)})
+            continue
+        rows.append(
+            {
+                "metric": name,
+                "better": card.direction,
+                "unit": card.unit,
+                "family": card.family,
+                "level": card.level,
+                "needs": " ".join(card.needs),
+                "id": card.id,
+                "status": "ready",
+            }
+        )
+    return rows
+
+
+def _runs(out: Path) -> list[dict[str, Any]]:
+    from stepbench.runs.folder import RunFolder
+
+    rows = []
+    for path in sorted(out.glob("*/run.json")):
+        try:
+            info = RunFolder(path.parent).read_info()
+        except StepbenchError as error:
+            rows.append({"run": str(path.parent), "status": error.message})
+            continue
+        rows.append(
+            {
+                "run": str(path.parent),
+                "status": info["status"],
+                "generator": info["generator"]["name"],
+                "suite": info["suite"]["name"],
+                "samples": info["n_planned"],
+                "metrics": len(info["metric_cards"]),
+                "updated": info.get("updated_at", ""),
+            }
+        )
+    return rows

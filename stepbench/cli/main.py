@@ -1,0 +1,123 @@
+"""The command line: names and help of all commands, and the one place where errors become exit codes.
+
+Commands load when they are called, so `stepbench --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cyclopts
+from cyclopts.config import Env, Toml
+
+from stepbench import __version__
+from stepbench.errors import ExitCode, StepbenchError
+
+COMMANDS = {
+    "demo": "The whole loop on the built-in world, offline, in minutes.",
+    "run": "Plan, generate and score a suite; the same command again continues.",
+    "generate": "Make one clip from one prompt.",
+    "score": "Score a run that exists, without generating.",
+    "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "list": "List suites, prompts, generators, metrics or runs.",
+    "show": "Show a run, or one sample of it.",
+    "validate": "Check a suite or a run folder against the format.",
+    "merge": "Merge shards that were run in separate folders.",
+    "import": "Bring in a folder of clips, or a peer's prompt file.",
+    "export": "Write a run's clips in a peer's layout.",
+    "doctor": "Check what this machine can do.",
+    "leaderboard": "Build or serve the leaderboard.",
+}
+"""Command -> help line; command `x` is the function or app named `x` (with `_command` added) in `stepbench.cli.x`."""
+
+
+def build_app(config: Path | None = None) -> cyclopts.App:
+    """The app, its options also read from the environment and from `config`."""
+    sources = [Env("STEPBENCH_")]
+    if config is not None:
+        sources.append(Toml(config, must_exist=True, use_commands_as_keys=False))
+    app = cyclopts.App(
+        name="stepbench",
+        help="Benchmarks for text-to-video models whose numbers can be reproduced, compared and trusted.",
+        help_epilogue="Every command also takes --config FILE.toml (keys are option names) and --debug. Options can be "
+        "set as STEPBENCH_<COMMAND>_<OPTION>. Exit codes: 0 ok, 2 usage, 3 incomplete, 4 not comparable, "
+        "5 nothing selected, 10 regression, 11 inconclusive, 12 environment not fit, 130 interrupted.",
+        version=__version__,
+        config=sources,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, help_line in COMMANDS.items():
+        app.command(f"stepbench.cli.{_module(name)}:{name}_command", name=name, help=help_line)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `stepbench` command; ends the process with a documented exit code."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    tokens = [token for token in tokens if token != "--debug"]
+    # Without this a `kill` would end the process before it could note that the run was interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(_call(tokens))
+    except StepbenchError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("interrupted; what is done is saved, the same command continues")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (such as `head`) has seen enough; Python must not complain at exit about the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except Exception as error:
+        if debug:
+            raise
+        _complain(f"unexpected crash: {type(error).__name__}: {error}\n  hint: --debug shows where; please report it")
+        sys.exit(1)
+
+
+def _call(tokens: list[str]) -> int:
+    config, tokens = _take_config(tokens)
+    try:
+        result = build_app(config)(tokens, exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        _complain(f"{error}\n  hint: `stepbench {tokens[0] if tokens else ''} --help` lists what can be given")
+        return ExitCode.USAGE
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _take_config(tokens: list[str]) -> tuple[Path | None, list[str]]:
+    for position, token in enumerate(tokens):
+        name, equals, value = token.partition("=")
+        if name != "--config":
+            continue
+        rest = tokens[position + 1 :]
+        if not equals:
+            if not rest:
+                raise StepbenchError("--config needs a file", hint="write --config FILE.toml")
+            value, rest = rest[0], rest[1:]
+        if not Path(value).is_file():
+            raise StepbenchError(f"no config file {value}", hint="write --config FILE.toml")
+        return Path(value), tokens[:position] + rest
+    return None, tokens
+
+
+def _module(name: str) -> str:
+    # `import` is a keyword of Python, `list` a name worth keeping free.
+    return {"import": "import_", "list": "list_"}.get(name, name)
+
+
+def _complain(text: str) -> None:
+    print(f"stepbench: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepbench.errors import UsageError
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print records as JSON lines on stdout.")]
+Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of runs.")]
+Metrics = Annotated[
+    list[str] | None,
+    Parameter(name=["--metrics", "-m"], negative="", help="Metric names, by commas; `offline` is the default set."),
+]
+Reference = Annotated[
+    Path | None, Parameter(name="--reference", help="Run whose clips are the references of psnr, ssim ...")
+]
+Workers = Annotated[int, Parameter(name="--workers", help="Processes; their number never changes a result.")]
+
+
+def split_names(values: list[str] | None) -> list[str] | None:
+    """`["a,b", "c"]` as `["a", "b", "c"]`; None stays None."""
+    if values is None:
+        return None
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0..3` as 0, 1, 2, 3 (both ends in), `5` as 5, and both by commas: `0..2,7`.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dots, last = part.strip().partition("..")
+        if not first.isdigit() or (dots and not last.isdigit()) or (dots and int(last) < int(first)):
+            raise UsageError(f"seeds must look like 0..3 or 0,2,5, got {text!r}", hint="0..3 means 0, 1, 2 and 3")
+        seeds += range(int(first), int(last) + 1) if dots else [int(first)]
+    return seeds
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """`i/N` as (i, N).
+
+    Raises:
+        UsageError: Anything else, or numbers out of range.
+    """
+    if text is None:
+        return None
+    index, slash, count = text.partition("/")
+    if not slash or not index.isdigit() or not count.isdigit() or not 0 <= int(index) <= int(count) or int(count) < 1:
+        raise UsageError(f"--shard must be i/N with 0 <= i <= N, got {text!r}", hint="for example --shard 1/4")
+    return int(index), int(count)

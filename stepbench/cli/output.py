@@ -1,0 +1,67 @@
+"""How commands speak: records as JSON lines on stdout, tables and notes for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def print_records(records: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object per line on stdout; NaN becomes null."""
+    for record in records:
+        print(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=str))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "") -> None:
+    """A table on stdout. Values are data, never markup: a prompt may hold square brackets."""
+    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
+    for column in columns:
+        numeric = any(isinstance(row.get(column), int | float) for row in rows)
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    # Without a terminal there is no width to fit: a cut column would be a lost number.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(table)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number in few significant digits; an empty text where there is none."""
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.{digits}g}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """`[low, high]`, or an empty text where there is none."""
+    return f"[{number(low)}, {number(high)}]" if number(low) and number(high) else ""
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    return value

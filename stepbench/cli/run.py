@@ -1,0 +1,84 @@
+"""`stepbench run -M world:exact -t moving-shapes --seeds 0..3 --workers 2`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from stepbench.cli.options import Json, Metrics, Out, Reference, Workers, parse_seeds, parse_shard, split_names
+from stepbench.cli.report_run import report_run
+
+
+def run_command(
+    *,
+    generator: Annotated[str, Parameter(name=["--generator", "-M"])],
+    suite: Annotated[str, Parameter(name=["--suite", "-t"])],
+    metrics: Metrics = None,
+    seeds: str = "0",
+    limit: Annotated[int | None, Parameter(name=["--limit", "-L"])] = None,
+    split: Literal["train", "test", "all"] | None = None,
+    languages: Annotated[list[str] | None, Parameter(negative="")] = None,
+    categories: Annotated[list[str] | None, Parameter(negative="")] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    out: Out = Path("runs"),
+    run_id: str | None = None,
+    workers: Workers = 1,
+    executor: Literal["local"] = "local",
+    shard: str | None = None,
+    timeout: float | None = None,
+    keep: Literal["both", "masters", "previews"] = "both",
+    reference: Reference = None,
+    score: Annotated[bool, Parameter(name="--score", negative="--no-score")] = True,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Plan, generate and score a suite. The same command again continues where it was left.
+
+    Args:
+        generator: FAMILY:ARGUMENT, such as world:exact, folder:DIR, command:"PROGRAM {prompt} {output}".
+        suite: Name, folder, or a peer's prompt file.
+        seeds: One clip per prompt and seed: 0..3, or 0,2,5.
+        limit: Take only the first so many prompts.
+        split: Part of the suite; its default split unless given.
+        languages: Keep these languages, by commas.
+        categories: Keep these categories, by commas.
+        set_: KEY=VALUE, a setting of the generator; can be repeated.
+        run_id: Name of the run folder; made from suite, generator and plan unless given.
+        executor: Where the work is done.
+        shard: i/N: work on every N-th sample only; the last shard to end finishes the run.
+        timeout: Seconds a sample may take before it counts as failed.
+        keep: Files that stay; previews drops each master once it is scored.
+        score: Score after generating.
+        dry_run: Print samples, expected hours and disk, and do nothing.
+    """
+    from stepbench import api
+    from stepbench.generators.settings import parse_settings
+
+    selection = {
+        "seeds": parse_seeds(seeds),
+        "limit": limit,
+        "split": split,
+        "languages": split_names(languages) or (),
+        "categories": split_names(categories) or (),
+        "settings": parse_settings(set_ or []),
+    }
+    if dry_run:
+        from stepbench.cli.dry_run import print_estimate
+
+        return print_estimate(generator, suite, selection, out=out, workers=workers, json=json)
+    run = api.run(
+        generator,
+        suite,
+        metrics=split_names(metrics) if score else [],
+        out=out,
+        run_id=run_id,
+        reference=reference,
+        workers=workers,
+        timeout=timeout,
+        keep=keep,
+        shard=parse_shard(shard),
+        **selection,
+    )
+    return report_run(run, json=json)

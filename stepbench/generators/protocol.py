@@ -1,0 +1,54 @@
+"""What a generator is: three members, no base class to inherit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from stepbench.records import GeneratorCard, Prompt, Request, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """What a generator returns: either frames in memory or a file it wrote.
+
+    Attributes:
+        frames: uint8 RGB array (time, channel, height, width), or None when `path` is given.
+        fps: Frames per second; required with `frames`, ignored with `path` (the container says it).
+        path: A video file, kept byte for byte as the master.
+        seconds: Time by stage (`text_encode`, `denoise`, `vae_decode` ...), where the generator measures it.
+    """
+
+    frames: np.ndarray | None = None
+    fps: float | None = None
+    path: Path | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Turns a request into a clip.
+
+    Anything else it raises makes the sample `failed`; `Refused` makes it `refused`.
+    """
+
+    card: GeneratorCard
+
+    def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
+        """The full settings of one (prompt, seed), with every default that decides the output.
+
+        Raises:
+            UsageError: A setting that the generator does not know, or a value out of range.
+        """
+        ...
+
+    def generate(self, request: Request) -> Clip:
+        """The clip of one request, a function of text, seed and settings alone.
+
+        Raises:
+            Refused: The generator declines the prompt.
+        """
+        ...

@@ -1,0 +1,55 @@
+"""From what a user typed after `-M` to a generator. Families load on first use."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from stepbench.errors import UsageError
+from stepbench.generators.protocol import Generator
+
+ENTRY_POINT_GROUP = "stepbench.generators"
+
+FAMILIES: dict[str, tuple[str, str]] = {
+    "world": ("stepbench.generators.world:world_generator", "world:VARIANT  procedural clips, exact or corrupted"),
+    "folder": ("stepbench.generators.folder:folder_generator", "folder:DIR  clips that exist already, by manifest"),
+    "command": ("stepbench.generators.command:command_generator", 'command:"PROGRAM {prompt} {output}"  any program'),
+    "python": ("stepbench.generators.python:python_generator", "python:MODULE:FUNCTION  a function of yours"),
+}
+"""Family -> (factory as module:function, help line). A factory takes the text after the first colon."""
+
+
+def generator_families() -> dict[str, str]:
+    """Family -> help line, those of other packages included (entry point `stepbench.generators`)."""
+    families = {family: line for family, (_, line) in FAMILIES.items()}
+    return families | {point.name: f"{point.name}:...  from {point.value}" for point in _plugins().values()}
+
+
+def make_generator(spec: str) -> Generator:
+    """The generator named by `FAMILY:ARGUMENT`.
+
+    Raises:
+        UsageError: Unknown family (close names are offered), or whatever the family's factory refuses.
+    """
+    family, _, argument = spec.partition(":")
+    return _factory(family, spec)(argument)
+
+
+def _factory(family: str, spec: str) -> Callable[[str], Generator]:
+    if family in FAMILIES:
+        module, _, function = FAMILIES[family][0].partition(":")
+        return getattr(import_module(module), function)
+    plugins = _plugins()
+    if family in plugins:
+        return plugins[family].load()
+    known = sorted({*FAMILIES, *plugins})
+    close = difflib.get_close_matches(family, known, n=2) or known
+    raise UsageError(
+        f"no generator family {family!r} in {spec!r}", hint=f"write one of {', '.join(close)}, then a colon"
+    )
+
+
+def _plugins() -> dict:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

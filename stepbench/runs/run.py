@@ -1,0 +1,174 @@
+"""A run folder opened for reading: its samples, scores and summary as data frames."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepbench.errors import RunFolderError
+from stepbench.records import Prompt
+from stepbench.runs.folder import RunFolder
+from stepbench.runs.journal import read_journal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAMPLE_FACTS = ("clip", "clip_sha256", "preview", "frames", "fps", "height", "width", "bytes", "attempt", "error")
+
+
+class Run:
+    """One run, read from its folder. Cheap to make; every table is read when it is asked for.
+
+    Raises:
+        RunFolderError: The folder holds no run, or one that this version cannot read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.folder = Path(path)
+        self._files = RunFolder(self.folder)
+        self.info: dict[str, Any] = self._files.read_info()
+
+    @property
+    def name(self) -> str:
+        """The run id."""
+        return self.info["run_id"]
+
+    @property
+    def generator_name(self) -> str:
+        """The generator's name as its card gives it."""
+        return self.info["generator"]["name"]
+
+    @property
+    def suite_hash(self) -> str:
+        """Content hash of the suite the run was planned from."""
+        return self.info["suite"]["hash"]
+
+    @property
+    def metric_cards(self) -> dict[str, dict[str, Any]]:
+        """metric_id -> card of every metric the run was scored with."""
+        return self.info["metric_cards"]
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """Prompt id -> prompt, of the planned prompts."""
+        rows = read_journal(self._files.prompts)
+        return {row["id"]: Prompt(**{**row, "tags": tuple(row.get("tags", ()))}) for row in rows}
+
+    @cached_property
+    def planned(self) -> list[tuple[str, Prompt, int]]:
+        """(sample_key, prompt, seed) of every planned sample, in plan order."""
+        if not self._files.plan.is_file():
+            raise RunFolderError(f"{self._files.plan} is missing", hint="run the same command again to plan anew")
+        rows = read_journal(self._files.plan)
+        return [(row["sample_key"], self.prompts[row["prompt_id"]], row["seed"]) for row in rows]
+
+    def samples(self) -> pd.DataFrame:
+        """One row per planned sample, in plan order; `outcome` is None where nothing has been tried yet."""
+        import pandas as pd
+
+        made = self._files.read_samples()
+        rows = []
+        for key, prompt, seed in self.planned:
+            row = made.get(key, {})
+            rows.append(
+                {
+                    "sample_key": key,
+                    "prompt_id": prompt.id,
+                    "seed": seed,
+                    "text": prompt.text,
+                    "language": prompt.language,
+                    "category": prompt.category,
+                    "pair_id": prompt.pair_id,
+                    "tags": prompt.tags,
+                    "outcome": row.get("outcome"),
+                    **{name: row.get(name) for name in _SAMPLE_FACTS},
+                    "seconds_total": row.get("seconds", {}).get("total"),
+                    "peak_memory_bytes": row.get("peak_memory_bytes"),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def scores(self) -> pd.DataFrame:
+        """Long form: one row per sample and metric that was tried; `value` is NaN unless `status` is `ok`."""
+        import pandas as pd
+
+        made = self._files.read_samples()
+        rows = []
+        for metric_id, card in self.metric_cards.items():
+            by_key = self._files.read_scores(metric_id)
+            for key, prompt, seed in self.planned:
+                row = by_key.get(key)
+                if row is None or made.get(key, {}).get("clip_sha256") != row["clip_sha256"]:
+                    continue
+                rows.append(
+                    {
+                        "sample_key": key,
+                        "prompt_id": prompt.id,
+                        "seed": seed,
+                        "language": prompt.language,
+                        "category": prompt.category,
+                        "pair_id": prompt.pair_id,
+                        "metric_id": metric_id,
+                        "metric": card["name"],
+                        "value": row["value"],
+                        "n": row["n"],
+                        "status": row["status"],
+                        "error": row["error"],
+                    }
+                )
+        columns = [
+            "sample_key",
+            "prompt_id",
+            "seed",
+            "language",
+            "category",
+            "pair_id",
+            "metric_id",
+            "metric",
+            "value",
+            "n",
+            "status",
+            "error",
+        ]
+        return pd.DataFrame(rows, columns=columns).astype({"value": "float64"})
+
+    def summary(self) -> pd.DataFrame:
+        """One row per metric: counts, coverage, mean, interval and method, as in `summary.json`.
+
+        Raises:
+            RunFolderError: The run has no summary yet.
+        """
+        import pandas as pd
+
+        rows = self.read_summary()["metrics"]
+        return pd.DataFrame([{k: v for k, v in row.items() if not k.startswith("by_")} for row in rows])
+
+    def read_summary(self) -> dict[str, Any]:
+        """The whole parsed `summary.json`, groups included.
+
+        Raises:
+            RunFolderError: The run has no summary yet.
+        """
+        if not self._files.summary.is_file():
+            raise RunFolderError(
+                f"{self.folder} has no summary.json: the run is {self.info['status']}",
+                hint="run the same command again to finish it",
+            )
+        return json.loads(self._files.summary.read_text(encoding="utf-8"))
+
+    def clip(self, prompt_id: str, seed: int) -> Path | None:
+        """The master clip of a sample, or None where there is none."""
+        samples = self.samples()
+        found = samples[(samples.prompt_id == prompt_id) & (samples.seed == seed)]
+        return self.folder / found.clip.iloc[0] if len(found) and found.clip.iloc[0] else None
+
+
+def open_run(path: str | Path) -> Run:
+    """Open the run folder at `path`.
+
+    Raises:
+        RunFolderError: It holds no run, or one that this version cannot read.
+    """
+    return Run(path)

@@ -1,0 +1,96 @@
+"""Probe and decode video files with PyAV. Decoding is by software and in one thread order, so pixels are reproducible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from stepbench.video.info import VideoClip, VideoError, VideoInfo
+
+DEFAULT_FPS = 25.0
+"""Taken only where a container gives no rate at all."""
+
+
+def probe(path: Path) -> VideoInfo:
+    """What the container of `path` says, without decoding.
+
+    Raises:
+        VideoError: The file is missing, empty, not a video, or has no video stream.
+    """
+    with _opened(path) as (_, stream):
+        return VideoInfo(
+            frames=stream.frames or 0,
+            fps=float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS),
+            height=stream.codec_context.height,
+            width=stream.codec_context.width,
+            codec=stream.codec_context.name,
+        )
+
+
+def read_clip(path: Path) -> VideoClip:
+    """All frames of `path` as uint8 RGB (time, 3, height, width), with no resizing and no rate change.
+
+    Raises:
+        VideoError: The file cannot be opened, ends before the frames it announces, changes size on the way, or holds
+            no frame. A clip that is cut off is an error, never a shorter clip.
+    """
+    with _opened(path) as (container, stream):
+        frames = []
+        try:
+            for frame in container.decode(stream):
+                image = frame.to_ndarray(format="rgb24")
+                if frames and image.shape != frames[0].shape:
+                    raise VideoError(
+                        f"{path.name}: frame {len(frames)} is {image.shape[1]}x{image.shape[0]}, "
+                        f"the first is {frames[0].shape[1]}x{frames[0].shape[0]}",
+                        hint="re-encode the clip at one size",
+                    )
+                frames.append(image)
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{path.name}: broken after {len(frames)} frames: {error.strerror}",
+                hint="copy or generate the file again",
+            ) from error
+        fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+        announced = stream.frames or _frames_by_duration(container, fps)
+    if not frames:
+        raise VideoError(f"{path.name}: holds no frame", hint="copy or generate the file again")
+    if len(frames) < announced:
+        raise VideoError(
+            f"{path.name}: cut off: {len(frames)} of {announced} announced frames decode",
+            hint="copy or generate the file again",
+        )
+    stacked = np.stack(frames)
+    return VideoClip(frames=np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), fps=fps)
+
+
+def _frames_by_duration(container: InputContainer, fps: float) -> int:
+    """Frames that a Matroska or WebM file without sound must hold; 0 where the duration does not tell."""
+    if "matroska" not in container.format.name or len(container.streams) != 1 or not container.duration:
+        return 0
+    # The duration is rounded to milliseconds, and some writers leave the last frame's own length out.
+    return int(container.duration / av.time_base * fps - 0.5)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    if not path.is_file():
+        raise VideoError(f"no video file at {path}", hint="check the path")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path.name}: empty file (0 bytes)", hint="copy or generate the file again")
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{path.name}: not a readable video: {error.strerror}", hint="copy or generate the file again"
+        ) from error
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{path.name}: no video stream", hint="give a file with pictures in it")
+        yield container, container.streams.video[0]

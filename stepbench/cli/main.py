@@ -48,6 +48,7 @@ def build_app(config: Path | None = None) -> cyclopts.App:
         "5 nothing selected, 10 regression, 11 inconclusive, 12 environment not fit, 130 interrupted.",
         version=__version__,
         config=sources,
+        help_format="plaintext",
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )

@@ -92,7 +92,7 @@ def execute(
                 folder, part, source, workers=work.workers, timeout=work.timeout, keep=work.keep, shard=work.shard_name
             )
             _score(folder, part, metrics, reference, work)
-            return _finish(folder, plan, work)
+            return finish_run(folder, work)
 
 
 def rescore(
@@ -108,7 +108,7 @@ def rescore(
     samples = [PlannedSample(key=key, prompt=prompt, seed=seed, settings={}) for key, prompt, seed in run.planned]
     with folder.writing():
         cards = {metric.metric_id: metric.card for metric in metrics}
-        _update(folder, lambda info: info | {"metric_cards": info["metric_cards"] | cards, "status": "running"})
+        update_info(folder, lambda info: info | {"metric_cards": info["metric_cards"] | cards, "status": "running"})
         if recompute:
             for metric in metrics:
                 with saving(folder.scores):
@@ -117,7 +117,7 @@ def rescore(
             score_missing(
                 folder, samples, metrics, references=reference.clips() if reference else None, workers=workers
             )
-            return _finish(folder, None, Work())
+            return finish_run(folder, Work())
 
 
 def _score(
@@ -135,18 +135,19 @@ def _score(
         _drop_masters(folder, part, metrics, work.shard_name)
 
 
-def _finish(folder: RunFolder, plan: Plan | None, work: Work) -> Run:
+def finish_run(folder: RunFolder, work: Work) -> Run:
+    """Write the final files if every planned sample has been tried, and the status in any case."""
     run = Run(folder.path)
     made = folder.read_samples()
     if work.shard and any(key not in made for key, _, _ in run.planned):
         # Other shards are still at work; the last one to end finishes the run for all.
-        _update(folder, lambda info: info | {"status": "partial", "updated_at": now()})
+        update_info(folder, lambda info: info | {"status": "partial", "updated_at": now()})
         return Run(folder.path)
     summary = finish(folder, run.planned, run.metric_cards)
     counts = summary["samples"]
     gaps = counts["failed"] + counts["missing"] + sum(metric["n_failed"] for metric in summary["metrics"])
     status = "incomplete" if gaps else "complete"
-    _update(folder, lambda info: info | {"status": status, "updated_at": now()})
+    update_info(folder, lambda info: info | {"status": status, "updated_at": now()})
     write_checksums(folder, folder.read_samples())
     return Run(folder.path)
 
@@ -202,7 +203,7 @@ def _start(
             "environments": known if environment in known else [*known, environment],
         }
 
-    _update(folder, resumed)
+    update_info(folder, resumed)
 
 
 def _refuse_other_plan(
@@ -253,11 +254,11 @@ def _status_on_interrupt(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _update(folder, lambda info: info | {"status": "interrupted", "updated_at": now()})
+        update_info(folder, lambda info: info | {"status": "interrupted", "updated_at": now()})
         raise
 
 
-def _update(folder: RunFolder, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def update_info(folder: RunFolder, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read, change and replace `run.json`; shards that do so at the same moment wait for one another."""
     with saving(folder.path):
         lock = (folder.path / ".run.json.lock").open("w")

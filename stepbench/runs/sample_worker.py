@@ -1,4 +1,4 @@
-"""Make one clip: call the generator, prove that the result decodes, write master and preview, hash. Runs in a worker."""
+"""Make one clip: generate, prove that it decodes, write master and preview, hash. Runs in a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check a run folder: every file against its recorded hash, every row against the plan, the summary against the rows."""
+"""Check a run folder: files against their recorded hashes, rows against the plan, the summary against the rows."""
 
 from __future__ import annotations
 

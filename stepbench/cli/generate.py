@@ -1,0 +1,44 @@
+"""`stepbench generate "a red circle moves left" -M world:exact -o clip.mp4`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepbench.cli.options import Json
+from stepbench.cli.output import note, print_records
+from stepbench.errors import ExitCode
+
+
+def generate_command(
+    prompt: str,
+    /,
+    *,
+    generator: Annotated[str, Parameter(name=["--generator", "-M"])],
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("clip.mp4"),
+    seed: int = 0,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    timeout: float | None = None,
+    json: Json = False,
+) -> int:
+    """Make one clip. A `.mkv` is lossless, a `.mp4` plays in browsers.
+
+    Args:
+        prompt: The text.
+        generator: FAMILY:ARGUMENT, such as world:exact.
+        out: File to write; an existing one is replaced.
+        set_: KEY=VALUE, a setting of the generator; can be repeated.
+        timeout: Seconds after which a program is ended.
+    """
+    from stepbench.generators.registry import make_generator
+    from stepbench.generators.settings import parse_settings
+    from stepbench.generators.single import generate_clip
+
+    made = make_generator(generator)
+    facts = generate_clip(made, prompt, seed=seed, settings=parse_settings(set_ or []), path=out, timeout=timeout)
+    if json:
+        print_records([facts])
+    note(f"{out}: {facts['frames']} frames of {facts['width']}x{facts['height']} at {facts['fps']:g} fps")
+    return ExitCode.OK

@@ -1,0 +1,106 @@
+"""Merge shards that were run in separate folders, on machines that share no disk, into one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepbench.errors import NotComparableError, RunFolderError, UsageError
+from stepbench.runs.execute import Work, finish_run, update_info
+from stepbench.runs.folder import RunFolder, write_atomically
+from stepbench.runs.journal import Journal, saving
+from stepbench.runs.run import Run
+
+
+def merge_runs(sources: Sequence[Path], target: Path) -> Run:
+    """Bring the clips and rows of all sources together in `target`, and finish it.
+
+    Args:
+        sources: Run folders with one and the same plan.
+        target: A folder that does not exist yet, or holds a run with that plan.
+
+    Raises:
+        NotComparableError: The plans differ.
+        RunFolderError: Two sources made the same sample with different pixels, so the generator is not deterministic.
+        IncompleteError: The target cannot be written.
+    """
+    if not sources:
+        raise UsageError("nothing to merge", hint="name the run folders of the shards")
+    runs = [Run(path) for path in sources]
+    infos = [run.info for run in runs]
+    _refuse_other_plans(sources, infos)
+    rows = _rows(runs)
+    folder = RunFolder(target)
+    with folder.writing():
+        if folder.info.exists():
+            _refuse_other_plans([sources[0], target], [infos[0], folder.read_info()])
+        else:
+            for name in ("prompts.jsonl", "plan.jsonl"):
+                write_atomically(target / name, (sources[0] / name).read_text(encoding="utf-8"))
+            info = infos[0] | {"run_id": target.name, "metric_cards": {}, "environments": []}
+            write_atomically(folder.info, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+        _bring_clips(folder, rows)
+        with Journal(folder.samples()) as journal:
+            journal.append(row for row, _ in rows.values())
+        for run in runs:
+            for metric_id in run.metric_cards:
+                with Journal(folder.score_journal(metric_id)) as journal:
+                    journal.append(RunFolder(run.folder).read_scores(metric_id).values())
+        update_info(folder, lambda info: _united(info, infos))
+        return finish_run(folder, Work())
+
+
+def _rows(runs: Sequence[Run]) -> dict[str, tuple[dict[str, Any], Path]]:
+    """sample_key -> (row, folder it came from)."""
+    rows: dict[str, tuple[dict[str, Any], Path]] = {}
+    for run in runs:
+        for key, row in RunFolder(run.folder).read_samples().items():
+            if key not in rows or rows[key][0]["outcome"] == "failed":
+                rows[key] = (row, run.folder)
+                continue
+            known, origin = rows[key]
+            if known["outcome"] == row["outcome"] == "ok" and known["clip_sha256"] != row["clip_sha256"]:
+                raise RunFolderError(
+                    f"sample {key[:12]} ({row['clip']}) has other pixels in {run.folder} than in {origin}: "
+                    "the generator is not deterministic",
+                    hint="leave one of the two folders out",
+                )
+    return rows
+
+
+def _bring_clips(folder: RunFolder, rows: dict[str, tuple[dict[str, Any], Path]]) -> None:
+    for row, origin in rows.values():
+        for name in {row.get("clip") if not row.get("master_dropped") else None, row.get("preview")} - {None}:
+            destination = folder.path / str(name)
+            if destination.exists():
+                continue
+            with saving(destination):
+                try:
+                    os.link(origin / str(name), destination)
+                except OSError:
+                    # Another disk; copied to a temporary name first, so that a kill leaves no half clip.
+                    temporary = destination.with_name(f".{destination.name}.tmp")
+                    shutil.copyfile(origin / str(name), temporary)
+                    temporary.replace(destination)
+
+
+def _united(info: dict[str, Any], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    cards = dict(info["metric_cards"])
+    environments = list(info["environments"])
+    for other in infos:
+        cards |= other["metric_cards"]
+        environments += [environment for environment in other["environments"] if environment not in environments]
+    return info | {"metric_cards": cards, "environments": environments}
+
+
+def _refuse_other_plans(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> None:
+    for path, info in zip(paths, infos, strict=True):
+        if info["plan_hash"] != infos[0]["plan_hash"]:
+            raise NotComparableError(
+                f"{path} has plan {info['plan_hash'][:12]}, {paths[0]} has {infos[0]['plan_hash'][:12]}",
+                hint="only shards of one plan can be merged: same generator, suite, seeds and settings",
+            )

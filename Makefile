@@ -1,0 +1,53 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both make .venv and install into it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# uv installs in seconds what pip installs in minutes; where it cannot be had, pip does the same.
+INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && $(BIN)/uv --version >/dev/null; \
+	then VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --constraint constraints.txt --editable $(1) \
+	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); \
+	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); fi
+
+.PHONY: help demo test test-slow lint format clean
+
+help:
+	@echo "make demo       install and run the whole loop on the built-in world (offline, CPU, minutes)"
+	@echo "make test       install with the test extras and run the tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make lint       ruff, pyright and the import contracts"
+	@echo "make clean      remove .venv and caches; runs/ stays"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV) (the first time downloads PyTorch)"
+	@$(call INSTALL,.)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing with test extras into $(VENV) (the first time downloads PyTorch)"
+	@$(call INSTALL,'.[dev]')
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/stepbench demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,7 +40,9 @@ def summary_rows(runs: tuple[Any, ...]) -> list[dict[str, Any]]:
     for run in runs:
         for row in run.read_summary()["metrics"]:
             arrow = {"higher": "↑", "lower": "↓"}.get(row["direction"], "")
-            cells = metrics.setdefault(row["metric"], {"metric": f"{row['metric']} {arrow}".strip(), "unit": row["unit"]})
+            cells = metrics.setdefault(
+                row["metric"], {"metric": f"{row['metric']} {arrow}".strip(), "unit": row["unit"]}
+            )
             cells[run.generator_name] = f"{number(row['mean'])} {interval(row['low'], row['high'])}"
     columns = ["metric", "unit", *(run.generator_name for run in runs)]
     return [{column: cells.get(column, "") for column in columns} for cells in metrics.values()]

@@ -18,6 +18,7 @@ def export_command(
     *,
     layout: str = "vbench",
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    masters: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Write a run's clips in a peer's layout. Exit code 3 when some clip cannot be written under its name.
@@ -25,12 +26,13 @@ def export_command(
     Args:
         run: Run folder.
         layout: vbench ({prompt}-{i}.mp4 and a full_info JSON) or manifest (clips, manifest.jsonl, prompts).
-        out: Folder to write into.
+        out: Folder to write into, new or empty.
+        masters: For vbench: write lossless masters, which VBench cannot read, instead of H.264 previews.
     """
     from stepbench.layouts import export_run
     from stepbench.runs.run import open_run
 
-    report = export_run(open_run(run), layout, out)
+    report = export_run(open_run(run), layout, out, masters=masters)
     if json:
         print_records([report.to_json()])
     else:

@@ -34,7 +34,8 @@ def import_command(
 ) -> int:
     """Bring in a folder of clips as a run (with -t), or a prompt file as a suite (without).
 
-    Exit code 3 when clips are missing, corrupt or too short; they stay in the plan, so coverage shows them.
+    Exit code 3 when clips are missing, corrupt, too short, or there twice with other content. What cannot be scored
+    stays in the plan, so coverage shows it.
 
     Args:
         source: Folder of clips, or prompt file. Without it, step-video-eval is downloaded.
@@ -70,7 +71,8 @@ def import_command(
         metrics=split_names(metrics) if score else [],
         workers=workers,
     )
-    return report_run(run, json=json)
+    code = report_run(run, json=json)
+    return code if report.complete else max(code, ExitCode.INCOMPLETE)
 
 
 def _import_prompts(source: Path | None, layout: str, name: str | None, *, dry_run: bool, json: bool) -> ExitCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stepbench.canonical import canonical_json
 from stepbench.errors import SuiteError
 from stepbench.records import SAFE_ID, Prompt, Suite, SuiteCard
 
@@ -64,6 +66,14 @@ class _CardFile(BaseModel):
         if not SAFE_ID.fullmatch(value):
             raise ValueError(f"unsafe name {value!r}: use 1 to 100 of A-Z a-z 0-9 . _ -")
         return value
+
+    @field_validator("defaults")
+    @classmethod
+    def _plain(cls, defaults: dict[str, Any]) -> dict[str, Any]:
+        for name, value in defaults.items():
+            if not _is_plain(value):
+                raise ValueError(f"{name} must be a text, a finite number, true, false or a list of those, got {value}")
+        return defaults
 
 
 def read_suite(folder: Path) -> Suite:
@@ -138,13 +148,27 @@ def _read_rows(path: Path) -> Iterator[tuple[int, _PromptRow | None, str]]:
         if not line.strip():
             continue
         try:
-            yield line_number, _PromptRow.model_validate(json.loads(line.decode("utf-8"))), ""
+            parsed = json.loads(line.decode("utf-8"))
+            # What cannot be written as canonical JSON in UTF-8 has no hash.
+            canonical_json(parsed).encode("utf-8")
+            yield line_number, _PromptRow.model_validate(parsed), ""
         except UnicodeDecodeError as error:
             yield line_number, None, f"not UTF-8: {error.reason} at byte {error.start} of the line"
         except json.JSONDecodeError as error:
             yield line_number, None, f"not JSON: {error.msg} at column {error.colno}"
+        except UnicodeEncodeError as error:
+            yield line_number, None, f"half a surrogate pair: {error.object[error.start]!r}"
         except ValidationError as error:
             yield line_number, None, "; ".join(_explain(error))
+        except (ValueError, RecursionError) as error:
+            # NaN and infinity, which Python reads and JSON does not know, and nesting without end.
+            yield line_number, None, f"not JSON: {error}"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _explain(error: ValidationError) -> list[str]:
@@ -153,6 +177,8 @@ def _explain(error: ValidationError) -> list[str]:
         key = ".".join(str(part) for part in item["loc"]) or "line"
         if item["type"] == "extra_forbidden":
             explained.append(f"unknown key {key!r}")
+        elif item["type"] == "model_type":
+            explained.append(f"a JSON object was expected, got {type(item['input']).__name__}")
         elif item["type"] == "missing":
             explained.append(f"missing key {key!r}")
         else:
@@ -173,9 +199,16 @@ def _card_toml(card: SuiteCard) -> str:
     }
     if card.default_split:
         plain["default_split"] = card.default_split
-    # A JSON string, number, boolean or list of strings is also valid TOML.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
     if card.defaults:
         lines += ["", "[defaults]"]
-        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in card.defaults.items()]
+        # A key in quotes may hold anything, dots included.
+        lines += [
+            f"{key if key.isidentifier() else _toml(key)} = {_toml(value)}" for key, value in card.defaults.items()
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A JSON string, number, boolean or list of strings is also TOML, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.records import Prompt, Suite
-from stepbench.suites.format import read_suite
-from stepbench.suites.registry import suite_folders
+from stepbench.suites.format import CARD_FILE, PROMPTS_FILE, read_suite
+from stepbench.suites.registry import suite_folders, suite_problems
+
+SPLITS = ("train", "test", "all")
 
 
 def load_suite(name: str | Path) -> Suite:
@@ -17,7 +20,7 @@ def load_suite(name: str | Path) -> Suite:
 
     Args:
         name: Name of an installed suite, path of a suite folder, or path of a prompt file (VBench `full_info` JSON,
-            Step-Video-T2V-Eval text, EvalCrafter or T2V-CompBench prompts, CSV, JSONL).
+            Step-Video-T2V-Eval text, CSV, JSONL) or folder (EvalCrafter, T2V-CompBench).
 
     Raises:
         UsageError: Nothing of that name or path exists; close names are offered.
@@ -26,13 +29,15 @@ def load_suite(name: str | Path) -> Suite:
     folders = suite_folders()
     if str(name) in folders:
         return read_suite(folders[str(name)])
-    path = Path(name)
-    if path.is_dir():
-        return read_suite(path)
-    if path.is_file():
+    # Unlike the methods of Path, these have an answer for a text that is longer than any file name.
+    if any(os.path.isfile(os.path.join(name, file)) for file in (CARD_FILE, PROMPTS_FILE)):
+        return read_suite(Path(name))
+    if os.path.exists(name):
         from stepbench.suites.importers import read_prompt_file
 
-        return read_prompt_file(path).suite
+        return read_prompt_file(Path(name)).suite
+    if str(name) in (problems := suite_problems()):
+        raise UsageError(problems[str(name)], hint="give the folder's path, or uninstall the package that brings it")
     close = difflib.get_close_matches(str(name), folders, n=3)
     raise UsageError(
         f"no suite {str(name)!r}: neither an installed suite nor a folder nor a file",
@@ -63,6 +68,8 @@ def select_prompts(
         NothingSelectedError: Nothing is left.
     """
     wanted = split or suite.card.default_split or "all"
+    if wanted not in SPLITS:
+        raise UsageError(f"no split {wanted!r}", hint=f"choose from {', '.join(SPLITS)}")
     _refuse_unknown("language", languages, {prompt.language for prompt in suite.prompts})
     _refuse_unknown("category", categories, {prompt.category for prompt in suite.prompts})
     _refuse_unknown("prompt id", ids, {prompt.id for prompt in suite.prompts})

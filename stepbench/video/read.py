@@ -1,4 +1,4 @@
-"""Probe and decode video files with PyAV. Decoding is by software and in one thread order, so pixels are reproducible."""
+"""Probe and decode video files with PyAV, in software, so that pixels are reproducible."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -52,7 +53,7 @@ def read_clip(path: Path) -> VideoClip:
                         hint="re-encode the clip at one size",
                     )
                 frames.append(image)
-        except av.FFmpegError as error:
+        except av.error.FFmpegError as error:
             raise VideoError(
                 f"{path.name}: broken after {len(frames)} frames: {error.strerror}",
                 hint="copy or generate the file again",
@@ -85,8 +86,9 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.stat().st_size == 0:
         raise VideoError(f"{path.name}: empty file (0 bytes)", hint="copy or generate the file again")
     try:
-        container = av.open(str(path))
-    except av.FFmpegError as error:
+        # Titles and comments in other encodings must not make a clip unreadable.
+        container = av.open(str(path), metadata_errors="replace")
+    except av.error.FFmpegError as error:
         raise VideoError(
             f"{path.name}: not a readable video: {error.strerror}", hint="copy or generate the file again"
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from stepbench.video.info import VideoError
@@ -55,9 +56,7 @@ def write_preview(path: Path, frames: np.ndarray, fps: float, *, crf: int = 18) 
         _encode(container, stream, even, pixel_format="yuv420p")
 
 
-def _encode(
-    container: av.container.OutputContainer, stream: VideoStream, frames: np.ndarray, pixel_format: str
-) -> None:
+def _encode(container: OutputContainer, stream: VideoStream, frames: np.ndarray, pixel_format: str) -> None:
     stream.height, stream.width = frames.shape[2:]
     stream.pix_fmt = pixel_format
     stream.codec_context.thread_count = 1

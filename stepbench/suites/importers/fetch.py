@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def _download(url: str, timeout: float) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             return answer.read(_MAX_BYTES + 1)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise EnvironmentUnfitError(
             f"cannot fetch {url}: {getattr(error, 'reason', error)}",
             hint="on a machine without internet, copy the file there and use --from FILE",

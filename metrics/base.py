@@ -1,0 +1,142 @@
+"""The base of every metric that gives one value per clip: checks on the way in, a mean on the way out."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+from torchmetrics import Metric
+
+from metrics.card import MetricCard
+from metrics.errors import MetricError, MissingInputError, UndefinedScoreError
+from metrics.functional.checks import check_batch, check_frames, check_pair
+from metrics.view import ClipView
+
+
+class ClipMetric(Metric, ABC):
+    """Mean over clips of a value per clip.
+
+    A subclass states its `card` and writes `score`. State is a float64 sum and a count, so any split of the clips over
+    batches, shards or processes gives the same mean.
+
+    Attributes:
+        card: The metric's identity and meaning.
+        min_frames: Frames a clip must have for the metric to be defined.
+    """
+
+    card: ClassVar[MetricCard]
+    min_frames: ClassVar[int] = 1
+
+    is_differentiable = False
+    full_state_update = False
+
+    total: Float64[Tensor, ""]
+    count: Tensor
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take `higher_is_better` from the card, so that it is said once."""
+        super().__init_subclass__(**kwargs)
+        if "card" in cls.__dict__:
+            cls.higher_is_better = {"higher": True, "lower": False, "neutral": None}[cls.card.direction]
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take the options of `torchmetrics.Metric` as keywords."""
+        super().__init__(**kwargs)
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def score(self, view: ClipView) -> float:
+        """The value of one clip. Inputs named by the card are present and of the right shape."""
+
+    def checked_score(self, view: ClipView) -> float:
+        """The value of one clip, after checking what goes in and what comes out.
+
+        Raises:
+            ClipError: The clip has too few frames, or its reference has another shape.
+            MissingInputError: The card needs something that the view lacks.
+            UndefinedScoreError: The metric has no finite value on this clip.
+        """
+        check_frames(view.frames, self.min_frames, self.card.name)
+        for need in self.card.needs:
+            if getattr(view, need) is None:
+                raise MissingInputError(
+                    f"{self.card.name} needs a {need.replace('_', ' ')} for every clip, and got none",
+                    hint=f"give update() its `{_ARGUMENT_OF[need]}`, or leave {self.card.name} out",
+                )
+        if "reference" in self.card.needs and view.reference is not None:
+            check_pair(view.frames, view.reference)
+        value = float(self.score(view))
+        if not math.isfinite(value):
+            raise UndefinedScoreError(f"{self.card.name} is {value} on a clip of shape {tuple(view.frames.shape)}")
+        return value
+
+    def update(
+        self,
+        preds: UInt8[Tensor, "b t 3 h w"],
+        target: UInt8[Tensor, "b t 3 h w"] | None = None,
+        *,
+        prompts: Sequence[str] | None = None,
+        ground_truth: Sequence[Mapping[str, Any]] | None = None,
+        fps: float | Sequence[float] | None = None,
+    ) -> None:
+        """Add a batch of clips; all of it, or on an error none of it.
+
+        Args:
+            preds: uint8 RGB clips.
+            target: Reference clips, same shape as `preds`.
+            prompts: One text per clip.
+            ground_truth: One description per clip.
+            fps: Frames per second, of the whole batch or one per clip.
+
+        Raises:
+            MetricError: One of the errors of `checked_score`, or inputs of unequal length.
+        """
+        check_batch(preds)
+        views = _views(preds, target, prompts=prompts, ground_truth=ground_truth, fps=fps)
+        values = [self.checked_score(view) for view in views]
+        self.total = self.total + math.fsum(values)
+        self.count = self.count + len(values)
+
+    def compute(self) -> Float64[Tensor, ""]:
+        """Mean over all clips seen, float64.
+
+        Raises:
+            UndefinedScoreError: No clip was seen.
+        """
+        if self.count == 0:
+            raise UndefinedScoreError(f"{self.card.name} has seen no clip", hint="call update() before compute()")
+        return self.total / self.count
+
+
+_ARGUMENT_OF = {"reference": "target", "prompt": "prompts", "ground_truth": "ground_truth"}
+
+
+def _views(
+    preds: Tensor,
+    target: Tensor | None,
+    *,
+    prompts: Sequence[str] | None,
+    ground_truth: Sequence[Mapping[str, Any]] | None,
+    fps: float | Sequence[float] | None,
+) -> Iterator[ClipView]:
+    clips = len(preds)
+    rates = [float(fps)] * clips if isinstance(fps, (int, float)) else fps
+    given = {"target": target, "prompts": prompts, "ground_truth": ground_truth, "fps": rates}
+    for name, values in given.items():
+        if isinstance(values, (str, Mapping)):
+            raise MetricError(
+                f"{name} holds one entry per clip, got a single {type(values).__name__}",
+                hint=f"wrap it in a list: {name}=[...]",
+            )
+        if values is not None and len(values) != clips:
+            raise MetricError(f"{name} holds one entry per clip: {clips} clips, but {len(values)} entries")
+    columns = [[None] * clips if values is None else values for values in given.values()]
+    for index in range(clips):
+        reference, prompt, truth, rate = (column[index] for column in columns)
+        yield ClipView(preds[index], reference, prompt, truth, rate)

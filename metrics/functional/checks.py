@@ -1,0 +1,88 @@
+"""What a clip, a pair of clips or a batch must look like, and errors that name what arrived instead."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metrics.errors import ClipError
+
+
+def check_clip(frames: Any) -> None:
+    """Refuse anything but a uint8 tensor (t, 3, h, w) with at least one frame and one pixel.
+
+    Raises:
+        ClipError: Always naming the type, dtype or shape that arrived.
+    """
+    _check_uint8_rgb(frames, ("time", "3", "height", "width"), "a clip")
+
+
+def check_batch(clips: Any) -> None:
+    """Refuse anything but a uint8 tensor (b, t, 3, h, w); `b` may be 0.
+
+    Raises:
+        ClipError: Always naming the type, dtype or shape that arrived.
+    """
+    _check_uint8_rgb(clips, ("batch", "time", "3", "height", "width"), "a batch of clips")
+
+
+def check_frames(frames: Tensor, at_least: int, metric: str) -> None:
+    """Refuse a clip (t, ...) that is shorter than a metric needs.
+
+    Raises:
+        ClipError: Naming both numbers.
+    """
+    if len(frames) < at_least:
+        raise ClipError(f"{metric} needs at least {at_least} frames, got a clip of {len(frames)}")
+
+
+def check_pair(clip: Tensor, reference: Any) -> None:
+    """Refuse a reference that is no uint8 tensor of the clip's own shape.
+
+    Raises:
+        ClipError: Naming both shapes, or the dtype that arrived.
+    """
+    _check_tensor(reference, "a reference")
+    if reference.shape != clip.shape:
+        raise ClipError(
+            f"a reference must have its clip's shape, got {tuple(reference.shape)} for a clip {tuple(clip.shape)}",
+            hint="decode both at the same size and number of frames",
+        )
+
+
+def check_frame_rate(fps: float | None) -> None:
+    """Refuse a frame rate that is given and not a positive, finite number.
+
+    Raises:
+        ClipError: Naming the value.
+    """
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ClipError(f"frames per second must be a positive number or None, got {fps}")
+
+
+def _check_uint8_rgb(frames: Any, axes: tuple[str, ...], what: str) -> None:
+    _check_tensor(frames, what)
+    shape, layout = tuple(frames.shape), f"({', '.join(axes)})"
+    if len(shape) != len(axes):
+        hint = "add a leading axis of one with clip[None]" if len(shape) == len(axes) - 1 else ""
+        raise ClipError(f"{what} has {len(axes)} axes {layout}, got {len(shape)} axes of shape {shape}", hint=hint)
+    if shape[-3] != 3:
+        hint = "move the channel forward with permute" if shape[-1] == 3 else ""
+        raise ClipError(f"{what} has 3 channels at {layout}, got {shape[-3]} in shape {shape}", hint=hint)
+    if 0 in shape[-4:]:
+        raise ClipError(f"{what} needs at least one frame and one pixel, got shape {shape}")
+
+
+def _check_tensor(frames: Any, what: str) -> None:
+    if not isinstance(frames, Tensor):
+        raise ClipError(
+            f"{what} must be a torch tensor, got {type(frames).__name__}", hint="use torch.from_numpy for arrays"
+        )
+    if frames.dtype != torch.uint8:
+        raise ClipError(
+            f"{what} must be uint8 with levels 0 to 255, got {frames.dtype}",
+            hint="round and clamp it yourself: (clip * 255).round().clamp(0, 255).to(torch.uint8) for values in 0 to 1",
+        )

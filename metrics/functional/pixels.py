@@ -1,0 +1,42 @@
+"""How clips change shape on their way into OpenCV, and how a formula for one clip becomes one for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, UInt8
+from torch import Tensor
+
+from metrics.functional.checks import check_batch, check_frames
+
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Rec. 601 weights of red, green and blue."""
+
+
+def interleaved(clip: UInt8[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t h w 3"]:
+    """The clip as a contiguous array with the channel last, as OpenCV wants it."""
+    return np.ascontiguousarray(clip.detach().cpu().numpy().transpose(0, 2, 3, 1))
+
+
+def luma(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t h w"]:
+    """Rec. 601 luma in levels 0 to 255, not rounded."""
+    return pixels @ np.array(LUMA_WEIGHTS, dtype=np.float32)
+
+
+def per_clip(
+    name: str,
+    preds: UInt8[Tensor, "b t 3 h w"],
+    formula: Callable[[UInt8[np.ndarray, "t h w 3"]], float],
+    *,
+    min_frames: int = 1,
+) -> Float64[Tensor, " b"]:
+    """Check a batch and apply a formula to the pixels of each of its clips.
+
+    Raises:
+        ClipError: `preds` is no batch of uint8 RGB clips of at least `min_frames` frames.
+    """
+    check_batch(preds)
+    check_frames(preds.transpose(0, 1), min_frames, name)
+    return torch.tensor([formula(interleaved(clip)) for clip in preds], dtype=torch.float64)

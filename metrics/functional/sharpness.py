@@ -1,0 +1,39 @@
+"""Sharpness without a reference."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from metrics.errors import ClipError
+from metrics.functional.pixels import luma, per_clip
+
+
+def sharpness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
+    """Variance of the Laplacian of each frame's luma, averaged over frames, in squared 8-bit levels.
+
+    The Laplacian is the 4-neighbour one (1, 1, -4, 1, 1), on pixels that have all four neighbours (Pech-Pacheco et al.,
+    ICPR 2000).
+
+    Raises:
+        ClipError: `preds` is no uint8 RGB batch, or its frames are smaller than 3 x 3 pixels.
+    """
+    return per_clip("sharpness", preds, clip_sharpness)
+
+
+def clip_sharpness(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
+    """Sharpness of one clip.
+
+    Raises:
+        ClipError: Frames are smaller than 3 x 3 pixels.
+    """
+    height, width = pixels.shape[1:3]
+    if min(height, width) < 3:
+        raise ClipError(f"sharpness needs frames of at least 3 x 3 pixels, got {height} x {width}")
+    variances = []
+    for frame in pixels:
+        y = luma(frame[None])[0]
+        laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
+        variances.append(laplacian.var(dtype=np.float64))
+    return float(np.mean(variances))

@@ -1,0 +1,171 @@
+"""Every metric by name, without importing any of them: built-in ones and those that other packages announce."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from metrics.card import MetricCard
+from metrics.errors import MetricError, UnavailableMetricError, UnknownMetricError
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+ENTRY_POINT_GROUP = "stepbench.metrics"
+
+BUILT_IN: dict[str, str] = {
+    "psnr": "metrics.psnr:PSNR",
+    "ssim": "metrics.ssim:SSIM",
+    "flicker": "metrics.flicker:Flicker",
+    "sharpness": "metrics.sharpness:Sharpness",
+    "motion_magnitude": "metrics.motion:MotionMagnitude",
+    "warping_error": "metrics.warping:WarpingError",
+    "frame_consistency": "metrics.consistency:FrameConsistency",
+}
+"""Name -> `module:Class`. A new metric is its own file and one line here."""
+
+OFFLINE: tuple[str, ...] = ("flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency")
+"""The default set: no weights, and nothing needed but the clip."""
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """Where a metric's class is found.
+
+    Attributes:
+        name: Name in the registry.
+        target: `module:Class`.
+        provider: `metrics`, or the distribution that announces it.
+        reason: Why the entry can never be loaded; empty as far as is known without importing it.
+    """
+
+    name: str
+    target: str
+    provider: str = "metrics"
+    reason: str = ""
+
+    def load(self) -> type[Metric]:
+        """Import and return the class.
+
+        Raises:
+            UnavailableMetricError: The import fails, or the target is no metric class with a card.
+        """
+        if self.reason:
+            raise UnavailableMetricError(f"metric {self.name!r} is unavailable: {self.reason}")
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            found = getattr(importlib.import_module(module_name), attribute)
+        except Exception as error:  # a plugin may fail in any way while it is imported; the reason is kept
+            raise UnavailableMetricError(
+                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} cannot be imported "
+                f"({type(error).__name__}: {error})",
+                hint=f"repair or uninstall {self.provider}",
+            ) from error
+        if not isinstance(getattr(found, "card", None), MetricCard):
+            raise UnavailableMetricError(
+                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} has no MetricCard as `card`"
+            )
+        return found
+
+    def unavailable(self) -> str:
+        """Why the metric cannot be loaded here, or an empty string. Imports it."""
+        try:
+            self.load()
+        except UnavailableMetricError as error:
+            return error.message
+        return ""
+
+
+class MetricRegistry(Mapping[str, MetricEntry]):
+    """Read-only mapping of name to entry. Entry points are read on first use; no metric is imported."""
+
+    @cached_property
+    def _entries(self) -> dict[str, MetricEntry]:
+        entries = {name: MetricEntry(name, target) for name, target in BUILT_IN.items()}
+        for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+            entry = _entry_of(point)
+            if entry.name in entries:
+                taken_by = entries[entry.name].provider
+                alias = f"{entry.provider}:{point.name}"
+                entry = MetricEntry(alias, point.value, entry.provider, f"its name is taken by {taken_by}")
+            entries[entry.name] = entry
+        return entries
+
+    def __getitem__(self, name: str) -> MetricEntry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+METRICS = MetricRegistry()
+
+
+def find(name: str) -> MetricEntry:
+    """The entry of `name`, in hyphen or underscore spelling.
+
+    Raises:
+        UnknownMetricError: There is none; the hint lists close names.
+    """
+    wanted = _normalised(name)
+    if wanted in METRICS:
+        return METRICS[wanted]
+    if name in METRICS:
+        return METRICS[name]
+    close = get_close_matches(wanted, METRICS)
+    raise UnknownMetricError(
+        f"no metric is called {name!r}",
+        hint=f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(METRICS)}",
+    )
+
+
+def build(name: str, **options: Any) -> Any:
+    """A fresh metric object.
+
+    Args:
+        name: Registry name, in hyphen or underscore spelling.
+        **options: Arguments of the metric's class.
+
+    Raises:
+        UnknownMetricError: No metric has this name.
+        UnavailableMetricError: It cannot be imported here.
+        MetricError: Its class does not take these options.
+    """
+    metric_class = find(name).load()
+    try:
+        return metric_class(**options)
+    except MetricError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise MetricError(f"metric {name!r} cannot be built with options {options}: {error}") from error
+
+
+def describe(name: str) -> MetricCard:
+    """The card of a metric; imports its class.
+
+    Raises:
+        UnknownMetricError: No metric has this name.
+        UnavailableMetricError: It cannot be imported here.
+    """
+    metric_class: Any = find(name).load()
+    return metric_class.card
+
+
+def _normalised(name: str) -> str:
+    return name.strip().lower().replace("-", "_")
+
+
+def _entry_of(point: importlib.metadata.EntryPoint) -> MetricEntry:
+    provider = point.dist.name if point.dist is not None else "an unknown distribution"
+    module_name, _, attribute = point.value.partition(":")
+    well_formed = module_name.replace(".", "").isidentifier() and attribute.isidentifier()
+    reason = "" if well_formed else f"its entry point of {provider} reads {point.value!r}, not 'module:Class'"
+    return MetricEntry(_normalised(point.name), point.value, provider, reason)

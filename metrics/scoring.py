@@ -1,0 +1,45 @@
+"""All metrics of one decoded clip: what the harness calls per clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from metrics.base import ClipMetric
+from metrics.view import ClipView
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """One metric on one clip.
+
+    Attributes:
+        value: The score; None unless `status` is `ok`.
+        status: `ok`, or `failed` where the metric raised.
+        error: What it raised; empty for `ok`.
+    """
+
+    value: float | None
+    status: Literal["ok", "failed"]
+    error: str = ""
+
+
+def score_view(view: ClipView, metrics: Mapping[str, ClipMetric]) -> dict[str, ClipScore]:
+    """Score one clip with every metric, over intermediates that are computed once.
+
+    A metric that fails costs its own score alone; the error's text is kept in its place.
+
+    Args:
+        view: The clip.
+        metrics: Metric objects by whatever key the caller wants back.
+    """
+    return {key: _score(view, metric) for key, metric in metrics.items()}
+
+
+def _score(view: ClipView, metric: ClipMetric) -> ClipScore:
+    try:
+        return ClipScore(metric.checked_score(view), "ok")
+    except Exception as error:  # noqa: BLE001 - one broken metric must not lose the other scores of the clip
+        text = str(error) or "no message"
+        return ClipScore(None, "failed", f"{type(error).__name__}: {text}")

@@ -1,0 +1,46 @@
+"""What is left of the change between frames once motion is undone."""
+
+from __future__ import annotations
+
+from metrics.base import ClipMetric
+from metrics.card import MetricCard
+from metrics.functional.warping import clip_warping
+from metrics.view import ClipView
+
+
+class WarpingError(ClipMetric):
+    """Mean squared difference between each frame and its successor warped back along the optical flow.
+
+    Only pixels whose forward and backward flow agree are measured. Unlike `flicker` it forgives motion; like `flicker`
+    it improves under blur, compression and freezing, so never rank by it alone. A clip of which less than 5 % can be
+    measured has no value and counts as failed.
+
+    Example:
+        >>> import metrics, torch
+        >>> warping = metrics.build("warping-error")
+        >>> warping.update(torch.full((1, 2, 3, 16, 16), 90, dtype=torch.uint8))
+        >>> float(warping.compute())
+        0.0
+    """
+
+    min_frames = 2
+    card = MetricCard(
+        name="warping_error",
+        version=1,
+        title="Flow warping error",
+        direction="lower",
+        unit="squared fraction of full scale",
+        range=(0.0, 1.0),
+        level="clip",
+        family="temporal consistency",
+        policy="max256-dis",
+        formula="mean of (x[t+1](p + f) - x[t](p))^2 over pixels p with p + f inside the frame and "
+        "|f + b|^2 <= 0.01 (|f|^2 + |b|^2) + 0.5; DIS flow f forward, b backward at p + f, short side at most 256",
+        source="Lai et al., ECCV 2018; consistency check: Sundaram, Brox and Keutzer, ECCV 2010",
+        sees="brightness flicker, noise and texture that boils while things move",
+        blind_to="blur, compression and freezing, which improve it; what happens where flow fails, such as at cuts",
+    )
+
+    def score(self, view: ClipView) -> float:
+        """Warping error of one clip."""
+        return clip_warping(view.flow_pixels, view.forward_flow, view.backward_flow).error

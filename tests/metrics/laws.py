@@ -1,0 +1,193 @@
+"""The properties that every clip metric has to show, each written once.
+
+A metric enters with a `Subject`; `test_metric_laws.py` applies every law to every subject.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import clips
+import pytest
+import torch
+from torch import Tensor
+
+import metrics
+from metrics import ClipMetric, MetricError
+
+Change = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """A corruption in growing amounts, and which way the value must go, strictly, at every step."""
+
+    corrupt: Callable[[Tensor, float], Tensor]
+    amounts: tuple[float, ...]
+    rises: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One metric and what is true of it.
+
+    Attributes:
+        ideal: A clip that has the value `ideal_value`; it is its own reference.
+        symmetric: Whether clip and reference may change places.
+        ladders: Corruptions by name.
+        ignores: Changes, made to clip and reference alike, that leave the value as it is, each with a tolerance
+            relative to the value.
+    """
+
+    name: str
+    ideal: Tensor
+    ideal_value: float
+    symmetric: bool = False
+    ladders: Mapping[str, Ladder] = field(default_factory=dict)
+    ignores: Mapping[str, tuple[Change, float]] = field(default_factory=dict)
+
+    def build(self) -> ClipMetric:
+        return metrics.build(self.name)
+
+    @property
+    def needs_reference(self) -> bool:
+        return "reference" in metrics.describe(self.name).needs
+
+    def value(self, preds: Tensor, target: Tensor | None = None) -> float:
+        """Mean over a batch, by a fresh metric."""
+        metric = self.build()
+        metric.update(preds, target if self.needs_reference else None)
+        return float(metric.compute())
+
+
+def identity(subject: Subject) -> None:
+    ideal = subject.ideal[None]
+    assert subject.value(ideal, ideal) == pytest.approx(subject.ideal_value, abs=1e-6)
+
+
+def symmetry(subject: Subject) -> None:
+    if subject.symmetric:
+        a, b = clips.batch(2), clips.with_noise(clips.moving(4), 12)[None].repeat(2, 1, 1, 1, 1)
+        assert subject.value(a, b) == pytest.approx(subject.value(b, a), rel=1e-6)
+
+
+def agreement_with_the_function(subject: Subject) -> None:
+    """The class is the mean of what `metrics.functional` gives per clip."""
+    preds, target = _batch_and_reference()
+    function = getattr(metrics.functional, subject.name)
+    per_clip = function(preds, target) if subject.needs_reference else function(preds)
+    assert per_clip.shape == (len(preds),)
+    assert per_clip.dtype == torch.float64
+    assert subject.value(preds, target) == pytest.approx(float(per_clip.mean()), rel=1e-12)
+
+
+def batches_and_order(subject: Subject) -> None:
+    preds, target = _batch_and_reference()
+    together = subject.value(preds, target)
+    for order in ([0, 1, 2], [2, 0, 1]):
+        one_by_one = subject.build()
+        for index in order:
+            pair = preds[index : index + 1], target[index : index + 1]
+            one_by_one.update(pair[0], pair[1] if subject.needs_reference else None)
+        assert float(one_by_one.compute()) == pytest.approx(together, rel=1e-12)
+
+
+def shards_merge(subject: Subject) -> None:
+    """Uneven shards, one of them empty, merge into the value of one run."""
+    preds, target = _batch_and_reference()
+    shards = []
+    for chosen in (slice(0, 2), slice(2, 2), slice(2, 3)):
+        shard = subject.build()
+        shard.update(preds[chosen], target[chosen] if subject.needs_reference else None)
+        shards.append(shard)
+    merged = shards[0]
+    merged.merge_state(shards[1])
+    merged.merge_state(shards[2])
+    assert float(merged.compute()) == pytest.approx(subject.value(preds, target), rel=1e-12)
+
+
+def graded_corruption(subject: Subject) -> None:
+    clean = clips.moving(1)
+    for name, ladder in subject.ladders.items():
+        values = [subject.value(ladder.corrupt(clean, amount)[None], clean[None]) for amount in ladder.amounts]
+        steps = [after - before if ladder.rises else before - after for before, after in itertools.pairwise(values)]
+        assert min(steps) > 0, f"{subject.name} on {name} {ladder.amounts}: {values}"
+
+
+def indifference(subject: Subject) -> None:
+    preds, target = clips.with_noise(clips.moving(2), 4), clips.moving(2)
+    before = subject.value(preds[None], target[None])
+    for name, (change, tolerance) in subject.ignores.items():
+        after = subject.value(change(preds)[None], change(target)[None])
+        assert after == pytest.approx(before, rel=tolerance), f"{subject.name} under {name}"
+
+
+def finite_on_constant_clips(subject: Subject) -> None:
+    for level, other in ((0, 0), (128, 128), (255, 255), (0, 255)):
+        value = subject.value(clips.flat(level)[None], clips.flat(other)[None])
+        assert within(metrics.describe(subject.name).range, value)
+
+
+def bad_input_is_named(subject: Subject) -> None:
+    metric, good = subject.build(), clips.batch(1)
+    with_nan = good.float()
+    with_nan[0, 0, 0, 0, 0] = float("nan")
+    cases = (
+        (with_nan, "uint8.*float32"),
+        (good[0], "5 axes.*got 4 axes"),
+        (good[:, :, :1], "3 channels.*got 1"),
+        (good.permute(0, 1, 3, 4, 2), "3 channels.*got 48"),
+        (good[:, :0], "at least one frame"),
+        (good.numpy(), "torch tensor, got ndarray"),
+    )
+    for preds, message in cases:
+        with pytest.raises(MetricError, match=message):
+            metric.update(preds, preds if subject.needs_reference else None)
+    if subject.build().min_frames > 1:
+        with pytest.raises(MetricError, match="needs at least 2 frames, got a clip of 1"):
+            metric.update(good[:, :1])
+    assert metric.count == 0, "a refused batch must leave no trace"
+
+
+def no_clip_is_an_error(subject: Subject) -> None:
+    empty = subject.build()
+    empty.update(clips.batch(1)[:0], clips.batch(1)[:0] if subject.needs_reference else None)
+    with pytest.raises(MetricError, match=f"{subject.name} has seen no clip"):
+        empty.compute()
+
+
+def a_card_that_keeps_its_word(subject: Subject) -> None:
+    card = metrics.describe(subject.name)
+    assert card.name == subject.name
+    assert subject.build().higher_is_better is {"higher": True, "lower": False, "neutral": None}[card.direction]
+    for clip in (*clips.batch(2), clips.with_noise(clips.moving(3), 60)):
+        value = subject.value(clip[None], clips.moving(5)[None])
+        assert within(metrics.describe(subject.name).range, value)
+
+
+LAWS = (
+    identity,
+    symmetry,
+    agreement_with_the_function,
+    batches_and_order,
+    shards_merge,
+    graded_corruption,
+    indifference,
+    finite_on_constant_clips,
+    bad_input_is_named,
+    no_clip_is_an_error,
+    a_card_that_keeps_its_word,
+)
+
+
+def within(bounds: tuple[float | None, float | None], value: float) -> bool:
+    low, high = bounds
+    return math.isfinite(value) and (low is None or low <= value) and (high is None or value <= high)
+
+
+def _batch_and_reference() -> tuple[Tensor, Tensor]:
+    target = clips.batch(3)
+    return torch.stack([clips.with_noise(clip, 3.0 * (1 + index)) for index, clip in enumerate(target)]), target

@@ -1,0 +1,184 @@
+"""Views, the base class and scoring of one clip with many metrics."""
+
+from __future__ import annotations
+
+import clips
+import pytest
+import torch
+
+import metrics
+from metrics import ClipMetric, ClipScore, ClipView, MetricCard, MetricError, score_view
+from metrics import view as view_module
+from metrics.errors import ClipError, MissingInputError, UndefinedScoreError
+
+
+def toy_card(**changes: object) -> MetricCard:
+    fields: dict[str, object] = {"name": "toy", "version": 1, "title": "Toy", "direction": "neutral", "unit": ""}
+    fields |= {"range": (None, None), "level": "clip", "family": "toys", "policy": "native"}
+    fields |= {"formula": "f", "source": "s", "sees": "x", "blind_to": "y"}
+    return MetricCard(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+class PromptLength(ClipMetric):
+    card = toy_card(name="prompt_length", needs=("prompt",))
+
+    def score(self, view: ClipView) -> float:
+        return len(view.prompt or "")
+
+
+class ObjectCount(ClipMetric):
+    card = toy_card(name="object_count", needs=("ground_truth",))
+
+    def score(self, view: ClipView) -> float:
+        return len((view.ground_truth or {})["objects"])
+
+
+class Rate(ClipMetric):
+    card = toy_card(name="rate", direction="higher")
+
+    def score(self, view: ClipView) -> float:
+        return view.fps or 0.0
+
+
+class Undefined(ClipMetric):
+    card = toy_card(name="undefined", direction="lower")
+
+    def score(self, view: ClipView) -> float:
+        return float("nan")
+
+
+class Broken(ClipMetric):
+    card = toy_card(name="broken")
+
+    def score(self, view: ClipView) -> float:
+        raise KeyError
+
+
+def test_offline_metrics_share_one_flow_per_direction(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    real = view_module.clip_flow
+    monkeypatch.setattr(view_module, "clip_flow", lambda *a, **k: calls.append(k) or real(*a, **k))
+    scores = score_view(ClipView(clips.moving(), fps=8), {name: metrics.build(name) for name in metrics.OFFLINE})
+    assert {score.status for score in scores.values()} == {"ok"}
+    assert calls == [{}, {"backward": True}]
+
+
+def test_scores_of_a_view_equal_the_metrics_one_by_one():
+    clip, reference = clips.with_noise(clips.moving(), 5), clips.moving()
+    everything = {name: metrics.build(name) for name in metrics.registry.BUILT_IN}
+    scores = score_view(ClipView(clip, reference, fps=12), everything)
+    for name, metric in everything.items():
+        metric.update(clip[None], reference[None], fps=12)
+        assert scores[name] == ClipScore(float(metric.compute()), "ok")
+
+
+def test_a_failing_metric_costs_only_its_own_score():
+    named = {"psnr": metrics.build("psnr"), "nan": Undefined(), "crash": Broken(), "flicker": metrics.build("flicker")}
+    scores = score_view(ClipView(clips.moving()), named)
+    assert scores["flicker"].status == "ok"
+    assert {name for name, score in scores.items() if score.status == "failed"} == {"psnr", "nan", "crash"}
+    assert all(score.value is None for score in scores.values() if score.status == "failed")
+    assert "MissingInputError: psnr needs a reference" in scores["psnr"].error
+    assert "UndefinedScoreError: undefined is nan" in scores["nan"].error
+    assert scores["crash"].error == "KeyError: no message"
+
+
+def test_a_short_clip_fails_the_temporal_metrics_and_no_other():
+    scores = score_view(ClipView(clips.moving(frames=1)), {name: metrics.build(name) for name in metrics.OFFLINE})
+    assert {name for name, score in scores.items() if score.status == "ok"} == {"sharpness"}
+    assert "flicker needs at least 2 frames, got a clip of 1" in scores["flicker"].error
+
+
+def test_a_reference_of_another_shape_fails_the_reference_metrics_and_no_other():
+    view = ClipView(clips.moving(), clips.moving(frames=5))
+    scores = score_view(view, {name: metrics.build(name) for name in ("psnr", "flicker")})
+    assert scores["flicker"].status == "ok"
+    assert "got (5, 3, 48, 48) for a clip (6, 3, 48, 48)" in scores["psnr"].error
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (clips.batch(1), "a clip has 4 axes.*got 5 axes"),
+        (clips.moving()[0], r"(?s)4 axes.*got 3 axes.*clip\[None\]"),
+        (clips.moving().float(), "uint8.*float32"),
+        (clips.moving().permute(0, 2, 3, 1), r"(?s)got 48 in shape.*permute"),
+    ],
+)
+def test_a_view_refuses_what_is_no_clip(frames: torch.Tensor, message: str):
+    with pytest.raises(ClipError, match=message):
+        ClipView(frames)
+
+
+def test_a_view_refuses_impossible_frame_rates_and_missing_references():
+    with pytest.raises(ClipError, match="frames per second must be a positive number or None, got -1"):
+        ClipView(clips.moving(), fps=-1)
+    with pytest.raises(MissingInputError, match="this view has no reference"):
+        ClipView(clips.moving()).reference_pixels  # noqa: B018 - the access is the test
+
+
+def test_prompts_ground_truth_and_rates_reach_the_score_per_clip():
+    preds = clips.batch(2)
+    prompts, truths, rate = PromptLength(), ObjectCount(), Rate()
+    prompts.update(preds, prompts=["ab", "abcd"])
+    truths.update(preds, ground_truth=[{"objects": [1]}, {"objects": [1, 2, 3, 4]}])
+    rate.update(preds, fps=[8, 24])
+    assert [float(metric.compute()) for metric in (prompts, truths, rate)] == [3.0, 2.5, 16.0]
+    rate.update(preds, fps=16)
+    assert float(rate.compute()) == 16.0
+
+
+def test_missing_inputs_are_named_with_the_argument_that_brings_them():
+    preds = clips.batch(1)
+    with pytest.raises(MissingInputError, match=r"(?s)psnr needs a reference.*`target`"):
+        metrics.build("psnr").update(preds)
+    with pytest.raises(MissingInputError, match=r"(?s)prompt_length needs a prompt.*`prompts`"):
+        PromptLength().update(preds)
+    with pytest.raises(MissingInputError, match=r"(?s)object_count needs a ground truth.*`ground_truth`"):
+        ObjectCount().update(preds)
+
+
+def test_inputs_must_come_one_per_clip():
+    preds = clips.batch(2)
+    with pytest.raises(MetricError, match="prompts holds one entry per clip: 2 clips, but 1 entries"):
+        PromptLength().update(preds, prompts=["a"])
+    with pytest.raises(MetricError, match="target holds one entry per clip: 2 clips, but 1 entries"):
+        metrics.build("psnr").update(preds, preds[:1])
+    with pytest.raises(MetricError, match=r"(?s)got a single str.*prompts=\[\.\.\.\]"):
+        PromptLength().update(preds, prompts="ab")
+    with pytest.raises(MetricError, match="ground_truth holds one entry per clip, got a single dict"):
+        ObjectCount().update(preds, ground_truth={"objects": []})
+
+
+def test_a_value_that_is_not_finite_raises():
+    with pytest.raises(UndefinedScoreError, match=r"undefined is nan on a clip of shape \(6, 3, 48, 48\)"):
+        Undefined().update(clips.batch(1))
+
+
+def test_an_error_in_a_batch_leaves_no_trace_of_it():
+    metric = PromptLength()
+    with pytest.raises(MissingInputError, match="needs a prompt"):
+        metric.update(clips.batch(2), prompts=["abc", None])
+    metric.update(clips.batch(1), prompts=["a"])
+    assert float(metric.compute()) == 1.0
+
+
+def test_compute_gives_float64_and_reset_forgets():
+    metric = metrics.build("flicker")
+    metric.update(clips.batch(1))
+    assert metric.compute().dtype == torch.float64
+    metric.reset()
+    with pytest.warns(UserWarning, match="before the ``update``"), pytest.raises(UndefinedScoreError, match="no clip"):
+        metric.compute()
+
+
+def test_forward_gives_the_batch_and_keeps_the_total():
+    metric = metrics.build("flicker")
+    first, second = clips.batch(2)[:1], clips.moving(8, velocity=(3.0, 1.0))[None]
+    values = [float(metric(first)), float(metric(second))]
+    assert values[0] != values[1]
+    assert float(metric.compute()) == pytest.approx(sum(values) / 2, rel=1e-12)
+
+
+def test_higher_is_better_comes_from_the_card():
+    assert (Rate.higher_is_better, Undefined.higher_is_better, Broken.higher_is_better) == (True, False, None)

@@ -1,0 +1,89 @@
+"""PSNR and SSIM against scikit-image and against arithmetic done by hand."""
+
+from __future__ import annotations
+
+import clips
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from metrics.errors import ClipError
+from metrics.functional import capped_frames, psnr, ssim
+
+REFERENCE = clips.moving(0)
+PAIRS = {
+    "noise": clips.with_noise(REFERENCE, 10),
+    "blur": clips.blurred(REFERENCE, 2),
+    "next frame": REFERENCE.roll(1, 0),
+    "one level": (REFERENCE.int() + 1).clamp(max=255).to(torch.uint8),
+    "inverse": 255 - REFERENCE,
+    "white noise": torch.from_numpy(clips.rng(3).integers(0, 256, REFERENCE.shape, dtype=np.uint8)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_psnr_is_the_mean_over_frames_of_scikit_image(name: str):
+    frames = zip(clips.as_levels(PAIRS[name]), clips.as_levels(REFERENCE), strict=True)
+    expected = np.mean([peak_signal_noise_ratio(theirs, ours, data_range=255) for ours, theirs in frames])
+    assert float(psnr(PAIRS[name][None], REFERENCE[None])) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_ssim_is_the_mean_over_frames_of_scikit_image(name: str):
+    frames = zip(clips.as_levels(PAIRS[name]), clips.as_levels(REFERENCE), strict=True)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    expected = np.mean([structural_similarity(ours, theirs, channel_axis=2, **options) for ours, theirs in frames])
+    assert float(ssim(PAIRS[name][None], REFERENCE[None])) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_stays_exact_where_float32_cancels_most():
+    half = np.zeros((1, 48, 48, 3))
+    half[:, :, 24:] = 255
+    clip, noisy = clips.as_clip(half), clips.as_clip(half + clips.rng(1).normal(0, 1, half.shape))
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    expected = structural_similarity(clips.as_levels(noisy)[0], half[0], channel_axis=2, **options)
+    assert float(ssim(noisy[None], clip[None])) == pytest.approx(expected, abs=1e-6)
+
+
+def test_psnr_by_hand():
+    # Frame 0 differs by 51 levels = 0.2 everywhere: MSE 0.04, 10 log10(25) = 13.9794 dB. Frame 1 is equal: 100 dB.
+    target = clips.flat(100, frames=2)
+    preds = target.clone()
+    preds[0] += 51
+    assert float(psnr(preds[None], target[None])) == pytest.approx((13.979400086720377 + 100) / 2)
+    assert capped_frames(preds[None], target[None]).tolist() == [1]
+
+
+def test_psnr_averages_frames_and_does_not_pool_their_errors():
+    target = clips.flat(100, frames=2)
+    preds = target.clone()
+    preds[0] += 51
+    preds[1] += 5
+    pooled = 10 * np.log10(1 / np.mean([(51 / 255) ** 2, (5 / 255) ** 2]))
+    assert float(psnr(preds[None], target[None])) > pooled + 5
+
+
+def test_capped_frames_are_counted_per_clip():
+    clean = clips.batch(2)
+    preds = clean.clone()
+    preds[1, :4] ^= 1
+    assert capped_frames(preds, clean).tolist() == [clips.FRAMES, clips.FRAMES - 4]
+
+
+def test_ssim_refuses_frames_smaller_than_its_window():
+    small = torch.zeros(1, 2, 3, 10, 40, dtype=torch.uint8)
+    with pytest.raises(ClipError, match="at least 11 x 11 pixels, got 10 x 40"):
+        ssim(small, small)
+    assert ssim(small.new_zeros(1, 2, 3, 11, 11), small.new_zeros(1, 2, 3, 11, 11)).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("function", [psnr, ssim, capped_frames])
+def test_pairs_must_match(function):
+    clip = clips.batch(1)
+    with pytest.raises(ClipError, match=r"got \(1, 5, 3, 48, 48\) for a clip \(1, 6, 3, 48, 48\)"):
+        function(clip, clip[:, :5])
+    with pytest.raises(ClipError, match=r"a reference must be uint8.*float32"):
+        function(clip, clip.float())
+    with pytest.raises(ClipError, match="a reference must be a torch tensor, got NoneType"):
+        function(clip, None)

@@ -29,7 +29,7 @@ class Demo:
     seconds: float
 
 
-def run_demo(out: Path, *, workers: int = 2, limit: int = LIMIT, say: Callable[[str], None] = print) -> Demo:
+def run_demo(out: Path, *, workers: int = 1, limit: int = LIMIT, say: Callable[[str], None] = print) -> Demo:
     """Run every step of the loop, writing below `out` only. Called again it continues, and finds its work done.
 
     Args:

@@ -11,7 +11,7 @@ from stepbench.cli.output import interval, note, number, print_records, print_ta
 from stepbench.errors import ExitCode
 
 
-def demo_command(*, out: Out = Path("runs"), workers: Workers = 2, limit: int = 96, json: Json = False) -> int:
+def demo_command(*, out: Out = Path("runs"), workers: Workers = 1, limit: int = 96, json: Json = False) -> int:
     """The whole loop on the built-in world: suite, clips, metrics, comparison, leaderboard. Offline, in minutes.
 
     Args:
@@ -27,6 +27,7 @@ def demo_command(*, out: Out = Path("runs"), workers: Workers = 2, limit: int = 
         print_table(rows, list(rows[0]), title="mean and 95% interval over prompts")
         for run, comparison in zip(demo.runs[1:], demo.comparisons, strict=True):
             print_comparison(demo.runs[0], run, comparison)
+    note("flicker and warping error fall under blur, too: never read them without sharpness beside them")
     note(f"done in {demo.seconds:.0f} s. Next:")
     note(f"  stepbench leaderboard serve {demo.board}     table and clips side by side, in a browser")
     note(f"  stepbench compare {demo.runs[0].folder} {demo.runs[1].folder} --by category --prompts 3")
@@ -40,9 +41,7 @@ def summary_rows(runs: tuple[Any, ...]) -> list[dict[str, Any]]:
     for run in runs:
         for row in run.read_summary()["metrics"]:
             arrow = {"higher": "↑", "lower": "↓"}.get(row["direction"], "")
-            cells = metrics.setdefault(
-                row["metric"], {"metric": f"{row['metric']} {arrow}".strip(), "unit": row["unit"]}
-            )
-            cells[run.generator_name] = f"{number(row['mean'])} {interval(row['low'], row['high'])}"
-    columns = ["metric", "unit", *(run.generator_name for run in runs)]
+            cells = metrics.setdefault(row["metric"], {"metric": f"{row['metric']} {arrow}".strip()})
+            cells[run.generator_name] = f"{number(row['mean'], 3)} {interval(row['low'], row['high'])}"
+    columns = ["metric", *(run.generator_name for run in runs)]
     return [{column: cells.get(column, "") for column in columns} for cells in metrics.values()]

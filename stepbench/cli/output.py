@@ -45,8 +45,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """`[low, high]`, or an empty text where there is none."""
-    return f"[{number(low)}, {number(high)}]" if number(low) and number(high) else ""
+    """`[low, high]` in three digits, or an empty text where there is none."""
+    return f"[{number(low, 3)}, {number(high, 3)}]" if number(low) and number(high) else ""
 
 
 def _cell(value: Any) -> str:

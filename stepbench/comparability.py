@@ -45,7 +45,7 @@ class MetricMatch:
 
 @dataclass(frozen=True)
 class MatchedMetrics:
-    """The metrics of two runs, sorted into those that match, those whose ids differ, and those left out with a reason."""
+    """The metrics of two runs: those that match, those whose ids differ, those left out with a reason."""
 
     matches: tuple[MetricMatch, ...]
     differences: tuple[FieldDifference, ...]
@@ -89,7 +89,7 @@ def field_differences(run_a: Run, run_b: Run) -> list[FieldDifference]:
     ids_a, ids_b = set(samples_a["prompt_id"]), set(samples_b["prompt_id"])
     pairs.append(("prompts planned on this side only", _listed(ids_a - ids_b), _listed(ids_b - ids_a)))
     pairs.append(_text_pair(samples_a, samples_b))
-    pairs.append(("seeds", *(sorted(map(int, frame["seed"].unique())) for frame in (samples_a, samples_b))))
+    pairs.append(("seeds", _seeds(samples_a), _seeds(samples_b)))
     settings_a, settings_b = run_a.info["settings"], run_b.info["settings"]
     pairs.append(("negative prompt", settings_a.get("negative_prompt") or "", settings_b.get("negative_prompt") or ""))
     pairs.extend((key, settings_a.get(key), settings_b.get(key)) for key in GEOMETRY)
@@ -151,6 +151,10 @@ def _text_pair(samples_a: pd.DataFrame, samples_b: pd.DataFrame) -> tuple[str, A
         return ("text sent", None, None)
     others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return (f"text sent for prompt {changed[0]}{others}", texts_a[changed[0]], texts_b[changed[0]])
+
+
+def _seeds(samples: pd.DataFrame) -> list[int]:
+    return sorted(int(seed) for seed in samples["seed"].unique())
 
 
 def _listed(names: Iterable[str]) -> str:

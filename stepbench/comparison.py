@@ -1,7 +1,7 @@
 """Which of two runs is better, on what, and how sure that is: paired by prompt and seed, one row per metric.
 
 The unit of inference is the prompt family: seeds are averaged within a prompt, and translations of one prompt
-(`pair_id`) are averaged too, because they are not independent. Split by language, the unit is the prompt itself.
+(`pair_id`) are averaged too, because they are not independent. Split by language, that leaves the prompt itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 from stepbench.comparability import FieldDifference, MetricMatch, check_comparable, match_metrics
 from stepbench.errors import NothingSelectedError, RunFolderError, UsageError
 from stepbench.stats.checks import fraction
+from stepbench.stats.intervals import mean_interval
 from stepbench.stats.multiplicity import benjamini_hochberg, holm
 from stepbench.stats.paired import paired_difference
 from stepbench.stats.shrinkage import shrink_means
@@ -59,10 +60,10 @@ class Comparison:
         """One row per metric, or per group and metric when split.
 
         Columns: the group when split, metric, n (prompt families), mean_a, mean_b, difference (b - a), low, high, p,
-        p_adjusted (Holm over the table; Benjamini-Hochberg when split), verdict, metric_id, unit, direction, wins, ties,
-        losses (of b, in the better direction; of the higher value where neither is better), detectable_effect (at 80 %
-        power and without correction), coverage_a, coverage_b (scored over planned samples), and when split
-        shrunk_difference (pulled to the mean over the groups as far as its noise demands).
+        p_adjusted (Holm over the table; Benjamini-Hochberg when split), verdict, metric_id, unit, direction, wins,
+        ties, losses (of b by unit, in the better direction; of the higher value where neither is better),
+        detectable_effect (at 80 % power, without correction), coverage_a, coverage_b (scored over planned samples), and
+        when split shrunk_difference (pulled to the mean over the groups as far as its noise demands).
         """
         return self._rows.copy()
 
@@ -74,13 +75,13 @@ class Comparison:
         Raises:
             UsageError: For a metric that has no row in the table.
         """
-        chosen = self._prompts[(self._prompts["metric"] == metric) | (self._prompts["metric_id"] == metric)]
+        chosen = self._prompts.loc[(self._prompts["metric"] == metric) | (self._prompts["metric_id"] == metric)]
         if chosen.empty:
             known = ", ".join(dict.fromkeys(self._prompts["metric"]))
             raise UsageError(f"no scores of {metric!r} were compared", hint=f"compared: {known}")
-        order = chosen["difference"].abs().sort_values(ascending=False, kind="stable").index
         columns = ["prompt_id", "text", "language", "category", "seeds", "a", "b", "difference"]
-        return chosen.loc[order, columns].reset_index(drop=True)
+        ordered = chosen.sort_values("difference", key=abs, ascending=False, kind="stable", ignore_index=True)
+        return ordered.reindex(columns=columns)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the prompts as JSON values; NaN becomes None."""
@@ -144,7 +145,7 @@ def compare(
         paired = _paired_prompts(match, side_a, side_b)
         prompts.append(paired)
         for group in groups:
-            row = _row(match, card, paired[paired["group"] == group], group, level, seed)
+            row = _row(match, card, paired.loc[paired["group"] == group], group, level, seed)
             row |= {"coverage_a": _coverage(side_a, group), "coverage_b": _coverage(side_b, group)}
             rows.append({by: group, **row} if by else row)
     if not any(row["n"] for row in rows):
@@ -169,10 +170,10 @@ def compare(
 
 def _plan(run: Run, by: Grouping | None) -> pd.DataFrame:
     """The planned samples with the group they count in and the unit of inference they belong to."""
-    plan = run.samples()[["prompt_id", "seed", "text", "language", "category", "pair_id"]].copy()
+    plan = run.samples().reindex(columns=["prompt_id", "seed", "text", "language", "category", "pair_id"])
     plan["group"] = plan[by] if by else ""
-    family = plan["pair_id"].notna() & (by != "language")
-    plan["unit"] = np.where(family, "family " + plan["pair_id"].astype(str), "prompt " + plan["prompt_id"].astype(str))
+    family, prompt = "family " + plan["pair_id"].astype(str), "prompt " + plan["prompt_id"].astype(str)
+    plan["unit"] = np.where(plan["pair_id"].notna(), family, prompt)
     return plan
 
 
@@ -220,17 +221,17 @@ def _coverage(side: pd.DataFrame, group: str) -> float:
 def _row(
     match: MetricMatch, card: dict[str, Any], prompts: pd.DataFrame, group: str, level: float, seed: int
 ) -> dict[str, Any]:
-    units = prompts.groupby("unit", sort=False)[["a", "b"]].mean()
+    units = prompts.groupby("unit", sort=False).agg(a=("a", "mean"), b=("b", "mean"))
     # A stream of its own, so that a row reads the same whichever other metrics and groups stand beside it.
     stream = hashlib.sha256(f"{match.id_a}\n{group}".encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(stream[:8], "big")])
     result = paired_difference(units["a"], units["b"], rng=rng, level=level)
-    better, worse = result.wins, result.losses
+    wins, losses = (result.losses, result.wins) if card["direction"] == "lower" else (result.wins, result.losses)
     return {
         "metric": match.metric,
         "n": result.n,
-        "mean_a": units["a"].mean(),
-        "mean_b": units["b"].mean(),
+        "mean_a": mean_interval(units["a"]).estimate,
+        "mean_b": mean_interval(units["b"]).estimate,
         "difference": result.estimate,
         "low": result.low,
         "high": result.high,
@@ -240,9 +241,9 @@ def _row(
         "metric_id": match.id_a if match.id_a == match.id_b else f"{match.id_a} / {match.id_b}",
         "unit": card["unit"],
         "direction": card["direction"],
-        "wins": worse if card["direction"] == "lower" else better,
+        "wins": wins,
         "ties": result.ties,
-        "losses": better if card["direction"] == "lower" else worse,
+        "losses": losses,
         "detectable_effect": result.detectable_effect,
         "standard_error": result.standard_error,
     }
@@ -253,7 +254,7 @@ def _with_verdicts(rows: pd.DataFrame, by: Grouping | None, level: float) -> pd.
     rows["verdict"] = [_verdict(row, 1 - level) for row in rows.to_dict(orient="records")]
     if by:
         rows["shrunk_difference"] = np.nan
-        for _, block in rows[rows["standard_error"].notna()].groupby("metric_id"):
+        for _, block in rows.dropna(subset="standard_error").groupby("metric_id"):
             shrunk = shrink_means(block["difference"], block["standard_error"])
             rows.loc[block.index, "shrunk_difference"] = shrunk["shrunk"].to_numpy()
     return rows.drop(columns="standard_error")

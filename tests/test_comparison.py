@@ -57,7 +57,7 @@ class FakeRun:
                 "seed": key[1],
                 "metric": metric,
                 "metric_id": f"{metric}@{self.version}",
-                "value": value,
+                "value": -1e9 if np.isnan(value) else value,  # no number of a failed score may ever count
                 "status": "failed" if np.isnan(value) else "ok",
             }
             for metric, values in self.values.items()

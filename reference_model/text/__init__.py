@@ -1,0 +1,1 @@
+"""The two bilingual text encoders: Step-LLM, a causal language model, and the text tower of Hunyuan-CLIP."""

@@ -1,0 +1,429 @@
+"""A folder in the released layout, with small models and tokenizers trained here: loading, saving, generating."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers.implementations import BertWordPieceTokenizer
+
+from reference_model.checkpoint import (
+    load_clip,
+    load_pipeline,
+    load_step_llm,
+    load_text_encoder,
+    load_transformer,
+    load_vae,
+    load_weights,
+    save_pipeline,
+    save_weights,
+)
+from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TorchSource
+from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig, TransformerConfig, VAEConfig
+from reference_model.errors import CheckpointError, ConfigError
+from reference_model.text.encoder import BilingualTextEncoder
+from reference_model.text.hunyuan_clip import HunyuanClip
+from reference_model.text.step_llm import StepLLM
+from reference_model.text.tokenizers import ClipTokenizer, StepTokenizer
+from reference_model.transformer.model import StepVideoTransformer
+from reference_model.vae.model import VideoVAE
+
+SENTENCES = [
+    f"a {size} {colour} {shape} moves {way}"
+    for size in ("small", "large")
+    for colour in ("red", "green", "blue")
+    for shape in ("circle", "square")
+    for way in ("left", "right", "up")
+] + [
+    f"一个{size}{colour}的{shape}向{way}移动"
+    for size in "小大"
+    for colour in "红绿蓝"
+    for shape in "圆方"
+    for way in "左右上"
+]
+
+
+def write(file: Path, values: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(values), encoding="utf-8")
+
+
+def train_tokenizers(root: Path) -> tuple[int, int]:
+    """Trains both tokenizers; returns the sizes of their vocabularies."""
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_writer=pieces,
+        model_type="bpe",
+        vocab_size=420,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        split_digits=True,
+        character_coverage=1.0,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        num_threads=1,
+    )
+    (root / "step_llm").mkdir(parents=True)
+    (root / "step_llm" / "step1_chat_tokenizer.model").write_bytes(pieces.getvalue())
+    words = BertWordPieceTokenizer(lowercase=True)
+    words.train_from_iterator(SENTENCES, vocab_size=200, min_frequency=1, show_progress=False)
+    (root / "hunyuan_clip" / "tokenizer").mkdir(parents=True)
+    vocabulary = sorted(words.get_vocab(), key=words.get_vocab().__getitem__)
+    (root / "hunyuan_clip" / "tokenizer" / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    llm_size = sentencepiece.SentencePieceProcessor(model_proto=pieces.getvalue()).vocab_size()
+    return llm_size, len(vocabulary)
+
+
+@pytest.fixture(scope="session")
+def released_folder(tmp_path_factory) -> Path:
+    """What a download would be, at a small size. Written without the code under test, apart from the modules."""
+    root = tmp_path_factory.mktemp("models") / "stepvideo-t2v"
+    llm_size, clip_size = train_tokenizers(root)
+    torch.manual_seed(0)
+
+    transformer = {
+        "num_attention_heads": 2,
+        "attention_head_dim": 16,
+        "num_layers": 2,
+        "in_channels": 2,
+        "out_channels": 2,
+        "caption_channels": [32, 16],
+    }
+    model = StepVideoTransformer(TransformerConfig(**transformer)).bfloat16()
+    save_weights(model, root / "transformer", "diffusion_pytorch_model", shard_bytes=30_000)
+    write(root / "transformer" / "config.json", {"_class_name": "StepVideoModel", "norm_eps": 1e-6, **transformer})
+
+    vae = {
+        "enc_ch": 2,
+        "enc_ch_mult": [2, 4, 8, 8],
+        "dec_ch": 2,
+        "dec_ch_mult": [1, 2, 4, 4],
+        "z_channels": 2,
+        "groups": 2,
+    }
+    (root / "vae").mkdir()
+    save_file(VideoVAE(VAEConfig(**vae)).bfloat16().state_dict(), root / "vae" / "vae_v2.safetensors")
+    write(root / "vae" / "config.json", vae)
+
+    llm = {
+        "hidden_size": 32,
+        "num_layers": 2,
+        "num_attention_heads": 4,
+        "num_attention_groups": 2,
+        "ffn_hidden_size": 64,
+        "padded_vocab_size": llm_size,
+    }
+    save_weights(StepLLM(StepLLMConfig(**llm)).bfloat16(), root / "step_llm", shard_bytes=60_000)
+    write(root / "step_llm" / "config.json", {"architectures": ["Step1Model"], "use_flash_attn": True, **llm})
+
+    clip = {
+        "vocab_size": clip_size,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 80,
+    }
+    state = HunyuanClip(ClipConfig(**clip)).state_dict()
+    state |= {"bert.pooler.dense.weight": torch.zeros(16, 16), "cls.predictions.bias": torch.zeros(3)}
+    state |= {"bert.embeddings.position_ids": torch.arange(80)[None]}
+    (root / "hunyuan_clip" / "clip_text_encoder").mkdir()
+    torch.save(state, root / "hunyuan_clip" / "clip_text_encoder" / "pytorch_model.bin")
+    write(root / "hunyuan_clip" / "clip_text_encoder" / "config.json", {"model_type": "bert", **clip})
+
+    scheduler = {"num_train_timesteps": 1000, "reverse": False, "solver": "euler", "device": None}
+    write(root / "scheduler" / "scheduler_config.json", {"_class_name": "FlowMatchDiscreteScheduler", **scheduler})
+    write(root / "model_index.json", {"_class_name": "StepVideoPipeline"})
+    return root
+
+
+SMALL = {"num_frames": 17, "height": 32, "width": 16, "num_steps": 2}
+
+
+def test_a_downloaded_folder_makes_clips_from_english_and_chinese(released_folder):
+    assert len(list((released_folder / "transformer").glob("*-of-*.safetensors"))) > 2
+    prompts = ["a small red circle moves left", "一个大蓝的方向右移动"]
+    clips = load_pipeline(released_folder)(prompts, seeds=[1, 2], **SMALL)
+    assert [clip.frames.shape for clip in clips] == [(17, 3, 32, 16)] * 4
+    assert all(not torch.equal(clips[0].frames, other.frames) for other in clips[1:])
+    again = load_pipeline(released_folder)(prompts, seeds=[1, 2], **SMALL)
+    assert all(torch.equal(left.frames, right.frames) for left, right in zip(clips, again, strict=True))
+
+
+def test_dtypes_stay_as_they_are_on_disk_unless_asked(released_folder):
+    kept = load_pipeline(released_folder)
+    assert kept.transformer.proj_out.weight.dtype == torch.bfloat16
+    assert kept.text_encoder.encode(["a"]).clip.dtype == torch.bfloat16  # cast from float32 like the released service
+    assert next(kept.text_encoder.clip.parameters()).dtype == torch.float32
+    cast = load_pipeline(released_folder, dtype=torch.float32)
+    for module in (cast.transformer, cast.vae, cast.text_encoder):
+        assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+        assert not any(parameter.is_meta for parameter in module.parameters())
+        assert not list(module.buffers())
+
+
+def test_released_folders_sample_with_released_settings(released_folder):
+    assert load_pipeline(released_folder).sampling == SamplingConfig()
+    own = SamplingConfig(num_steps=3)
+    assert load_pipeline(released_folder, sampling=own).sampling == own
+
+
+def test_saving_and_loading_changes_nothing(released_folder, tmp_path):
+    pipeline = load_pipeline(released_folder, sampling=SamplingConfig(**SMALL, guidance_scale=2.0))
+    save_pipeline(pipeline, tmp_path / "copy", shard_bytes=50_000)
+    copy = load_pipeline(tmp_path / "copy")
+    assert copy.sampling == pipeline.sampling
+    for name in ("transformer", "vae", "text_encoder"):
+        left, right = getattr(pipeline, name).state_dict(), getattr(copy, name).state_dict()
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) and left[key].dtype == right[key].dtype for key in left)
+    (before,), (after,) = pipeline("a red circle"), copy("a red circle")
+    assert torch.equal(before.frames, after.frames)
+    assert not list((tmp_path / "copy").rglob("*.bin"))
+    assert not list((tmp_path / "copy").rglob("*.partial"))
+
+
+def test_shards_respect_their_limit_and_the_index_lists_them(released_folder):
+    folder = released_folder / "transformer"
+    index = json.loads((folder / "diffusion_pytorch_model.safetensors.index.json").read_text())
+    state = load_transformer(released_folder).state_dict()
+    assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in state.values())
+    assert index["weight_map"].keys() == state.keys()
+    for file in folder.glob("*.safetensors"):
+        tensors = load_file(file)
+        assert len(tensors) == 1 or sum(tensor.nbytes for tensor in tensors.values()) <= 30_000
+
+
+def test_only_a_local_pipeline_can_be_saved(released_folder, tmp_path):
+    pipeline = load_pipeline(released_folder)
+    pipeline.vae = object()
+    with pytest.raises(TypeError, match="in this process"):
+        save_pipeline(pipeline, tmp_path)
+
+
+def test_step_tokenizer_frames_and_pads(released_folder):
+    tokenizer = StepTokenizer(released_folder / "step_llm" / "step1_chat_tokenizer.model", length=8)
+    ids, mask = tokenizer(["", "a red", "a small red circle moves left " * 9, "一个小红的圆"])
+    assert ids.shape == mask.shape == (4, 8)
+    assert ids[0].tolist() == [1, 2, 2, 2, 2, 2, 2, 2]
+    assert mask[0].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    pieces = tokenizer._pieces.encode("a red")
+    assert ids[1].tolist() == [1, *pieces, 2] + [2] * (6 - len(pieces))
+    assert mask[1].sum() == len(pieces) + 2
+    assert (ids[2, 0], ids[2, -1], mask[2].sum()) == (1, 2, 8)
+    assert 0 not in ids[3]
+    assert tokenizer.vocab_size > ids.max()
+
+
+def test_clip_tokenizer_splits_chinese_lowers_and_pads(released_folder):
+    file = released_folder / "hunyuan_clip" / "tokenizer" / "vocab.txt"
+    tokenizer = ClipTokenizer(file, length=10)
+    vocabulary = file.read_text(encoding="utf-8").splitlines()
+    ids, mask = tokenizer(["A Red CIRCLE", "小红圆", "red " * 30])
+    assert [vocabulary[token] for token in ids[0, :5]] == ["[CLS]", "a", "red", "circle", "[SEP]"]
+    assert mask[0].tolist() == [1] * 5 + [0] * 5
+    assert [vocabulary[token] for token in ids[1, :6]] == ["[CLS]", "小", "红", "圆", "[SEP]", "[PAD]"]
+    assert vocabulary[ids[2, 9]] == "[SEP]"
+    assert mask[2].sum() == 10
+    assert tokenizer.vocab_size == len(vocabulary)
+
+
+def test_conditioning_puts_clip_first_and_counts_its_padding(released_folder):
+    encoder = load_text_encoder(released_folder)
+    text = encoder.encode(["a red circle", ""])
+    assert text.llm.shape == (2, 320, 32)
+    assert text.clip.shape == (2, 77, 16)
+    assert text.mask.shape == (2, 397)
+    assert text.mask[:, :77].all()
+    assert text.mask[1].sum() == 77 + 2
+    alone = encoder.encode(["a red circle"])
+    assert torch.equal(alone.llm[0], text.llm[0])
+    assert torch.equal(alone.clip[0], text.clip[0])
+
+
+def test_tokenizers_must_not_have_more_ids_than_embeddings(released_folder):
+    encoder = load_text_encoder(released_folder)
+    parts = [encoder.llm, encoder.llm_tokenizer, encoder.clip, encoder.clip_tokenizer]
+    small_llm = StepLLM(
+        StepLLMConfig(hidden_size=8, num_attention_heads=1, num_attention_groups=1, num_layers=0, padded_vocab_size=9)
+    )
+    with pytest.raises(ConfigError, match=r"Step-LLM tokenizer has \d+ ids, but its model embeds only 9"):
+        BilingualTextEncoder(small_llm, *parts[1:])
+    small_clip = HunyuanClip(ClipConfig(hidden_size=8, num_attention_heads=1, num_hidden_layers=0, vocab_size=9))
+    with pytest.raises(ConfigError, match=r"CLIP tokenizer has \d+ ids, but its model embeds only 9"):
+        BilingualTextEncoder(*parts[:2], small_clip, parts[3])
+
+
+def test_prompts_must_not_be_longer_than_clip_has_positions(released_folder):
+    encoder = load_text_encoder(released_folder)
+    cfg = ClipConfig(hidden_size=8, num_attention_heads=1, num_hidden_layers=0, max_position_embeddings=76)
+    with pytest.raises(ConfigError, match="pads to 77 words, but its model has only 76 positions"):
+        BilingualTextEncoder(encoder.llm, encoder.llm_tokenizer, HunyuanClip(cfg), encoder.clip_tokenizer)
+
+
+def damaged(released_folder, tmp_path, change):
+    """A copy of the VAE's folder whose tensors were changed."""
+    tensors = load_file(released_folder / "vae" / "vae_v2.safetensors")
+    change(tensors)
+    (tmp_path / "vae").mkdir()
+    save_file(tensors, tmp_path / "vae" / "vae_v2.safetensors")
+    (tmp_path / "vae" / "config.json").write_bytes((released_folder / "vae" / "config.json").read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("decoder.conv_out.bias"), "lacks tensor 'decoder.conv_out.bias'$"),
+        (
+            lambda t: (t.pop("decoder.conv_out.bias"), t.pop("decoder.conv_out.weight")),
+            "'decoder.conv_out.*' and 1 more",
+        ),
+        (lambda t: t.update({"extra.weight": torch.zeros(1)}), "holds tensor 'extra.weight', which the model does not"),
+        (
+            lambda t: t.update({"encoder.norm_out.bias": torch.zeros(3)}),
+            r"tensor 'encoder.norm_out.bias' must have shape \(16,\), got \(3,\)",
+        ),
+        (
+            lambda t: t.update({"decoder.conv_out.conv.bias": torch.zeros(3)}),
+            "two tensors stand for 'decoder.conv_out.bias'",
+        ),
+    ],
+)
+def test_tensors_that_do_not_fit_stop_with_their_name(released_folder, tmp_path, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_vae(damaged(released_folder, tmp_path, change))
+
+
+def test_the_uniform_name_of_the_last_convolution_is_read_too(released_folder, tmp_path):
+    def rename(tensors):
+        for kind in ("weight", "bias"):
+            tensors[f"decoder.conv_out.conv.{kind}"] = tensors.pop(f"decoder.conv_out.{kind}")
+
+    renamed = load_vae(damaged(released_folder, tmp_path, rename))
+    assert torch.equal(renamed.decoder.conv_out.weight, load_vae(released_folder).decoder.conv_out.weight)
+
+
+def test_nothing_is_read_from_a_file_that_does_not_fit(released_folder):
+    model = HunyuanClip(ClipConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match="lacks tensor"):
+        load_weights(model, SafetensorsSource(released_folder / "vae" / "vae_v2.safetensors"))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_tensors_are_read_one_at_a_time(tmp_path):
+    save_weights(torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3))), tmp_path, shard_bytes=1)
+    tensors = iter(SafetensorsSource(tmp_path))
+    next(tensors)
+    for file in tmp_path.glob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError):
+        list(tensors)
+
+
+def test_clip_is_read_with_and_without_its_prefix(released_folder, tmp_path):
+    released = load_clip(released_folder).state_dict()
+    bare = {name.removeprefix("bert."): tensor for name, tensor in released.items()}
+    folder = tmp_path / "hunyuan_clip" / "clip_text_encoder"
+    folder.mkdir(parents=True)
+    config = released_folder / "hunyuan_clip" / "clip_text_encoder" / "config.json"
+    (folder / "config.json").write_bytes(config.read_bytes())
+    torch.save(bare, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    again = load_clip(tmp_path).state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in released.items())
+
+
+class Unwelcome:
+    """What no weights file may bring along."""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"weight": Unwelcome()}, "cannot be read as plain tensors(.|\n)*convert it to safetensors"),
+        ({"weight": 3}, "must hold a dict of tensors"),
+        ([torch.zeros(1)], "must hold a dict of tensors"),
+    ],
+)
+def test_pickles_with_anything_but_tensors_are_refused(tmp_path, content, message):
+    torch.save(content, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=message):
+        TorchSource(tmp_path / "pytorch_model.bin")
+
+
+def test_missing_and_damaged_files_are_named(released_folder, tmp_path):
+    with pytest.raises(CheckpointError, match=r"file not found: .*transformer.config\.json\n  hint: the folder must"):
+        load_transformer(tmp_path)
+    with pytest.raises(CheckpointError, match=r"file not found: .*vae_v2\.safetensors"):
+        load_vae(tmp_path)
+    with pytest.raises(CheckpointError, match=r"file not found: .*pytorch_model\.bin"):
+        TorchSource(tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"tokenizer file not found: .*x\.model"):
+        StepTokenizer(tmp_path / "x.model")
+    (tmp_path / "torn.safetensors").write_bytes(b"\x10\x00\x00")
+    with pytest.raises(CheckpointError, match=r"torn\.safetensors is damaged"):
+        SafetensorsSource(tmp_path / "torn.safetensors")
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match="is not valid JSON"):
+        load_transformer(tmp_path)
+    (tmp_path / "transformer" / "config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="must hold a JSON object, got list"):
+        load_transformer(tmp_path)
+
+
+def test_index_and_shards_must_agree(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    save_file({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "one.safetensors")
+    write(index, {"weight_map": {"a": "one.safetensors"}})
+    with pytest.raises(
+        CheckpointError, match=r"holds tensor 'b', which model\.safetensors\.index\.json does not place"
+    ):
+        SafetensorsSource(tmp_path)
+    write(index, {"weight_map": {name: "one.safetensors" for name in "abc"}})
+    with pytest.raises(CheckpointError, match=r"promises tensor 'c' in one\.safetensors"):
+        SafetensorsSource(tmp_path)
+    write(index, {"weight_map": {"a": "two.safetensors"}})
+    with pytest.raises(CheckpointError, match=r"file not found: .*two\.safetensors"):
+        SafetensorsSource(tmp_path)
+
+
+def test_a_vocabulary_without_its_special_tokens_is_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\nred\n")
+    with pytest.raises(CheckpointError, match=r"vocabulary lacks \[UNK\], \[SEP\]"):
+        ClipTokenizer(tmp_path / "vocab.txt")
+
+
+def test_a_sentencepiece_model_with_other_ids_is_refused(tmp_path):
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_prefix=str(tmp_path / "odd"),
+        vocab_size=100,
+        hard_vocab_limit=False,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    with pytest.raises(CheckpointError, match="must be ids 1 and 2, got -1"):
+        StepTokenizer(tmp_path / "odd.model")
+
+
+def test_renaming_can_drop_tensors(tmp_path):
+    save_file({"keep": torch.ones(2), "drop": torch.ones(1)}, tmp_path / "x.safetensors")
+    source = RenamedSource(
+        SafetensorsSource(tmp_path / "x.safetensors"), lambda name: None if name == "drop" else "kept"
+    )
+    assert source.shapes == {"kept": (2,)}
+    assert [name for name, _ in source] == ["kept"]
+
+
+def test_step_llm_and_clip_load_by_themselves(released_folder):
+    assert load_step_llm(released_folder, dtype=torch.float32)(torch.tensor([[1, 2]])).shape == (1, 2, 32)
+    assert load_clip(released_folder).cfg.hidden_size == 16

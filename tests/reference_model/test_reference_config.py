@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import reference_model
+from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig, TransformerConfig, VAEConfig
+from reference_model.errors import ConfigError
+from reference_model.presets import Preset, step_video_t2v, step_video_t2v_turbo, tiny
+
+
+def test_importing_the_package_or_its_configs_does_not_import_torch():
+    code = (
+        "import sys, reference_model, reference_model.config; reference_model.tiny(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_export_resolves_and_others_do_not():
+    for name in reference_model.__all__:
+        assert getattr(reference_model, name) is not None
+    assert dir(reference_model) == sorted(reference_model.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Transformer'"):
+        reference_model.Transformer  # noqa: B018
+
+
+def test_released_values():
+    preset = step_video_t2v()
+    assert preset.transformer.width == 6144
+    assert preset.transformer.rope_ch_split == (64, 32, 32)
+    assert preset.transformer.out_channels == 64
+    assert preset.vae.encoder_widths == (128, 256, 512, 512)
+    assert preset.vae.decoder_widths == (128, 256, 512, 512)
+    assert preset.vae.patch_width == 2048
+    assert preset.llm.head_dim == 128
+    assert preset.llm.ffn_width == 16896
+    assert preset.clip.max_prompt_tokens + preset.llm.max_prompt_tokens == 397
+    assert (preset.sampling.num_steps, preset.sampling.guidance_scale, preset.sampling.time_shift) == (50, 9.0, 13.0)
+
+
+def test_turbo_differs_in_sampling_alone():
+    full, turbo = step_video_t2v(), step_video_t2v_turbo()
+    assert turbo.transformer == full.transformer
+    assert turbo.vae == full.vae
+    assert 10 <= turbo.sampling.num_steps <= 15
+    assert (turbo.sampling.guidance_scale, turbo.sampling.time_shift) == (5.0, 17.0)
+
+
+def test_tiny_has_the_sizes_it_was_measured_with():
+    preset = tiny()
+    assert preset.transformer.width == 128
+    assert preset.transformer.num_layers == 6
+    assert preset.vae.encoder_widths == preset.vae.decoder_widths == (8, 16, 32, 64)
+    assert (preset.vae.z_channels, preset.vae.groups, preset.vae.num_res_blocks) == (16, 1, 1)
+
+
+@pytest.mark.parametrize("preset", [step_video_t2v(), tiny()], ids=lambda preset: preset.name)
+def test_configs_survive_json(preset):
+    for cfg in (preset.transformer, preset.vae, preset.llm, preset.clip, preset.sampling):
+        assert type(cfg).from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
+        assert hash(cfg) == hash(type(cfg).from_dict(cfg.to_dict()))
+
+
+def test_released_transformer_config_file_is_understood():
+    released = {
+        "_class_name": "StepVideoModel",
+        "_diffusers_version": "0.31.0",
+        "attention_head_dim": 128,
+        "attention_type": "parallel",
+        "caption_channels": [6144, 1024],
+        "dropout": 0.0,
+        "in_channels": 64,
+        "norm_elementwise_affine": False,
+        "norm_eps": 1e-06,
+        "norm_type": "ada_norm_single",
+        "num_attention_heads": 48,
+        "num_layers": 48,
+        "out_channels": 64,
+        "patch_size": 1,
+        "use_additional_conditions": False,
+    }
+    assert TransformerConfig.from_dict(released) == step_video_t2v().transformer
+
+
+def test_one_caption_width_means_no_clip():
+    assert TransformerConfig(caption_channels=10).clip_channels is None
+    assert TransformerConfig(caption_channels=[10]).clip_channels is None
+    assert TransformerConfig(caption_channels=[10, 4]).clip_channels == 4
+    assert TransformerConfig(caption_channels=10).llm_channels == 10
+
+
+def test_feed_forward_width_is_rounded_up():
+    assert StepLLMConfig(ffn_hidden_size=200).ffn_width == 256
+    assert StepLLMConfig(ffn_hidden_size=257).ffn_width == 512
+
+
+def test_unknown_keys_are_refused_with_a_suggestion_or_ignored_on_demand():
+    with pytest.raises(ConfigError, match="no key 'num_layer'\n  hint: did you mean num_layers"):
+        TransformerConfig.from_dict({"num_layer": 3})
+    with pytest.raises(ConfigError, match="known keys: border_blend, dec_ch"):
+        VAEConfig.from_dict({"qqq": 3})
+    assert ClipConfig.from_dict({"qqq": 3}, ignore_unknown=True) == ClipConfig()
+    with pytest.raises(ConfigError, match="did you mean num_steps"):
+        SamplingConfig().changed(num_step=3)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: TransformerConfig(rope_ch_split=(64, 32, 16)), r"add up to attention_head_dim, got rope_ch_split="),
+        (lambda: TransformerConfig(attention_head_dim=12), "three even numbers"),
+        (lambda: TransformerConfig(compat="exact"), "'upstream' or 'precise', got compat='exact'"),
+        (lambda: VAEConfig(groups=24), "groups must divide every width, got groups=24"),
+        (lambda: VAEConfig(enc_ch_mult=(1, 2, 4)), "four encoder levels"),
+        (lambda: VAEConfig(dec_ch_mult=(1, 2, 4)), "four decoder levels"),
+        (lambda: VAEConfig(z_channels=96), "multiple of 32 times z_channels, got encoder_widths="),
+        (lambda: VAEConfig(dec_ch_mult=(1, 2, 4, 3)), "multiple of 32 times z_channels, got decoder_widths="),
+        (lambda: VAEConfig(border_blend="both"), "'simultaneous' or 'none', got border_blend='both'"),
+        (lambda: StepLLMConfig(num_attention_groups=7), "must divide num_attention_heads"),
+        (lambda: StepLLMConfig(alibi="square"), "got alibi='square'"),
+        (lambda: StepLLMConfig(max_prompt_tokens=1), "room for begin and end"),
+        (lambda: SamplingConfig(num_steps=0), "at least one step is needed, got num_steps=0"),
+        (lambda: SamplingConfig(time_shift=0.0), "time_shift must be above 0"),
+        (lambda: SamplingConfig(fps=0.0), "fps must be above 0"),
+        (lambda: SamplingConfig(solver="heun"), "the only solver is 'euler'"),
+        (lambda: SamplingConfig(num_train_timesteps=500), "must be 1000"),
+        (lambda: SamplingConfig(compat="exact"), "got compat='exact'"),
+    ],
+)
+def test_impossible_configs_name_the_rule_and_the_value(build, message):
+    with pytest.raises(ConfigError, match=message):
+        build()
+
+
+def test_parts_of_a_preset_must_fit():
+    parts = tiny()
+    with pytest.raises(ConfigError, match=r"preset 'odd': transformer.in_channels and vae.z_channels must be equal"):
+        Preset(
+            name="odd",
+            transformer=TransformerConfig(),
+            vae=parts.vae,
+            llm=parts.llm,
+            clip=parts.clip,
+            sampling=parts.sampling,
+        )

@@ -1,0 +1,1 @@
+"""One file per page: it reads from `leaderboard.data`, draws with `leaderboard.charts`, and lays out."""

@@ -1,0 +1,118 @@
+"""The tables of a board: runs that may be compared stand in one table, each metric with rank intervals. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from stepbench.board.ranks import rank_intervals
+from stepbench.comparability import GEOMETRY
+
+if TYPE_CHECKING:
+    from stepbench.board.part import Part
+
+ALL = "all"
+CUTS = {"category": "by_category", "language": "by_language"}
+"""How a table is cut -> the block of a run's summary that has the aggregates."""
+
+AGGREGATES = ("n_planned", "n_scored", "n_failed", "n_refused", "coverage", "n_units", "mean", "low", "high", "method")
+
+SUMMARY_COLUMNS = ("table_id", "run", "metric_id", "cut", "group", *AGGREGATES, "rank_low", "rank_high", "n_ranked")
+
+
+def group_parts(parts: Mapping[str, Part]) -> dict[str, dict[str, Part]]:
+    """table_id -> run name -> part. The tables with most runs come first."""
+    tables: dict[str, dict[str, Part]] = {}
+    for name, part in parts.items():
+        tables.setdefault(part.table_id, {})[name] = part
+    return dict(sorted(tables.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def table_card(table_id: str, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """What stands above a table: suite, selection, geometry, groups and metrics."""
+    first = next(iter(parts.values()))
+    samples = first.samples()
+    metric_ids = list(dict.fromkeys(row["metric_id"] for part in parts.values() for row in part.summary["metrics"]))
+    return {
+        "table_id": table_id,
+        **{name: first.key[name] for name in ("suite", "n_prompts", "seeds", "negative_prompt", *GEOMETRY)},
+        "n_samples": len(samples),
+        "categories": sorted(samples.category.unique()),
+        "languages": sorted(samples.language.unique()),
+        "metric_ids": metric_ids,
+        "runs": list(parts),
+    }
+
+
+def row_labels(parts: Mapping[str, Part]) -> dict[str, str]:
+    """Run name -> generator name, with the run's name behind it where a generator has several runs."""
+    count = Counter(part.facts["generator"] for part in parts.values())
+    return {
+        name: part.facts["generator"] if count[part.facts["generator"]] == 1 else f"{part.facts['generator']} ({name})"
+        for name, part in parts.items()
+    }
+
+
+def table_summary(table_id: str, parts: Mapping[str, Part], cards: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per run, metric and cut of a table.
+
+    Columns: table_id, run, metric_id, cut (`all`, `category` or `language`), group (the category or language, empty for
+    `all`), n_planned, n_scored, n_failed, n_refused, coverage, n_units, mean, low, high, method, rank_low, rank_high
+    (NaN for metrics in which no direction is better) and n_ranked (runs with a score).
+    """
+    frame = pd.DataFrame([row for name, part in parts.items() for row in _aggregates(name, part)])
+    if frame.empty:
+        return pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+    values = pd.concat([_values(name, part) for name, part in parts.items()], ignore_index=True)
+    ranks = [
+        _ranks(block, cards[metric_id]["direction"]).assign(metric_id=metric_id, cut=cut, group=group)
+        for metric_id in values.metric_id.unique()
+        for cut, group, block in _cuts(values.loc[values.metric_id == metric_id])
+    ]
+    keys = ["run", "metric_id", "cut", "group"]
+    ranked = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=[*keys, "rank_low", "rank_high"])
+    merged = frame.merge(ranked, how="left", on=keys, validate="1:1")
+    merged["n_ranked"] = merged.groupby(["metric_id", "cut", "group"]).n_units.transform(lambda n: int((n > 0).sum()))
+    return merged.assign(table_id=table_id).loc[:, list(SUMMARY_COLUMNS)]
+
+
+def _aggregates(name: str, part: Part) -> Iterator[dict[str, Any]]:
+    for row in part.summary["metrics"]:
+        identity = {"run": name, "metric_id": row["metric_id"]}
+        yield {**identity, "cut": ALL, "group": "", **_numbers(row)}
+        for cut, block in CUTS.items():
+            for group, numbers in row[block].items():
+                yield {**identity, "cut": cut, "group": group, **_numbers(numbers)}
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.nan if row[name] is None else row[name] for name in AGGREGATES}
+
+
+def _values(name: str, part: Part) -> pd.DataFrame:
+    """The run's good scores with the unit, category and language they count in."""
+    samples, scores = part.samples(), part.scores()
+    made = samples.loc[samples.outcome == "ok", ["prompt_id", "seed", "unit", "category", "language"]]
+    good = scores.loc[scores.status == "ok", ["prompt_id", "seed", "metric_id", "value"]]
+    return good.merge(made, on=["prompt_id", "seed"]).assign(run=name)
+
+
+def _cuts(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    yield ALL, "", values
+    for cut in CUTS:
+        for group, block in values.groupby(cut):
+            yield cut, str(group), block
+
+
+def _ranks(values: pd.DataFrame, direction: str) -> pd.DataFrame:
+    run_names = list(values.run.unique())
+    if direction == "neutral":
+        low = high = np.full(len(run_names), np.nan)
+    else:
+        matrix = values.groupby(["unit", "run"]).value.mean().unstack("run")[run_names]
+        low, high = rank_intervals(matrix.to_numpy(), higher_is_better=direction == "higher")
+    return pd.DataFrame({"run": run_names, "rank_low": low, "rank_high": high})

@@ -1,0 +1,63 @@
+"""`stepbench leaderboard build --runs runs -o board` and `stepbench leaderboard serve board`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from stepbench.cli.options import Json
+from stepbench.cli.output import note, print_records, print_table
+from stepbench.errors import ExitCode
+
+leaderboard_command = App(name="leaderboard", help="Build or serve the leaderboard.")
+
+
+@leaderboard_command.command
+def build(
+    *,
+    runs: Path = Path("runs"),
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("board"),
+    suite: Annotated[str | None, Parameter(name=["--suite", "-t"])] = None,
+    json: Json = False,
+) -> int:
+    """Compute everything the leaderboard shows from a folder of runs.
+
+    Repeat it whenever runs were added: runs that have not changed are not read again, and a server that shows the board
+    picks the new one up by itself. Unfinished and broken runs are left out, each with its reason.
+
+    Args:
+        runs: Folder of run folders.
+        out: Board folder; made, or replaced in one step.
+        suite: Take only runs on the suite of this name.
+    """
+    from stepbench.board import build_board
+
+    built = build_board(runs, out, suite=suite)
+    left_out = [asdict(item) for item in built.left_out]
+    if json:
+        print_records([asdict(built) | {"path": str(built.path), "left_out": left_out}])
+    elif left_out:
+        print_table(left_out, ["run", "status", "reason"], title="Not on the board")
+    counts = f"{len(built.runs)} runs in {built.tables} tables, {built.clips} clips, {len(left_out)} left out"
+    note(f"board {built.path}: {counts}{'; nothing had changed' if built.unchanged else ''}")
+    note(f"look at it: stepbench leaderboard serve {built.path}")
+    return ExitCode.OK
+
+
+@leaderboard_command.command
+def serve(board: Path = Path("board"), /, *, port: int = 8501, address: str = "127.0.0.1") -> int:
+    """Show a board in the browser, until Ctrl-C.
+
+    Args:
+        board: Board folder.
+        port: Port to listen on.
+        address: Loopback address to listen on.
+    """
+    from stepbench.board.serve import check_address, serve_board
+
+    check_address(address, port)
+    note(f"leaderboard on http://{f'[{address}]' if ':' in address else address}:{port} (Ctrl-C ends it)")
+    serve_board(board, address=address, port=port)

@@ -1,0 +1,166 @@
+"""The leaderboard in a real browser, served as a user serves it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from board_runs import NASTY, level, make_run, suite
+
+from stepbench.board import build_board
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+FRAMES, FPS = 24, 8
+POSITIONS = "videos => videos.slice(0, 2).map(video => video.currentTime)"
+"""Where the first two videos stand, in seconds, read in one go."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running leaderboard."""
+
+    address: str
+    board: Path
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A leaderboard of two runs of 3-second clips; it must end well when it is interrupted."""
+    root = tmp_path_factory.mktemp("served")
+    geometry = {"frames": FRAMES, "height": 24, "width": 24, "fps": FPS}
+    for name, mean in (("left", 3.0), ("right", 1.0)):
+        values = {"shine": level(mean), "wobble": level(mean)}
+        make_run(root / "runs", name, values, on=suite(prompts=2), geometry=geometry, failed=["p1-zh"])
+    board = build_board(root / "runs", root / "board").path
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "stepbench", "leaderboard", "serve", str(board), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/_stcore/health", server)
+        yield Served(address, board)
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=20)
+        assert server.returncode == 0
+        assert output.decode() == f"leaderboard on {address} (Ctrl-C ends it)\n"
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.communicate()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers."""
+    for _ in range(300):
+        assert server.poll() is None, "the server has ended"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"no answer from {url}")
+
+
+@pytest.fixture
+def page(served: Served) -> Iterator[Any]:
+    """A page that records what it asks for and what goes wrong in it."""
+    from playwright.sync_api import sync_playwright
+
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    switches += ["--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        # A home of its own: the browser shall neither find nor leave a profile.
+        environment = {"PATH": os.environ["PATH"]}
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*switches, "--no-first-run"], env=environment
+        )
+        page = browser.new_page()
+        page.set_default_timeout(20_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        broken: list[str] = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("dialog", lambda dialog: broken.append(f"a dialog opened: {dialog.message}"))
+        yield page
+        browser.close()
+    assert broken == []
+    assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+
+
+def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
+    page.goto(served.address)
+    page.get_by_role("heading", name="All metrics").wait_for()
+    # The grid is a drawing; this table inside it is what screen readers get.
+    cells = page.locator("[data-testid=stDataFrame] [role=gridcell]")
+    cells.first.wait_for(state="attached")
+    assert {"toy:left", "toy:right", "3/4"} <= set(cells.all_text_contents())
+    page.get_by_label("Shine: mean and 95 % interval of 2 runs; higher is better").wait_for()
+
+    page.get_by_role("link", name="Play the clips side by side").click()
+    pair = page.get_by_role("group", name="clips of A · toy:left and B · toy:right").first
+    assert pair.locator(".prompt").inner_text() == NASTY
+    assert pair.locator("figcaption").all_inner_texts() == ["A · toy:left", "B · toy:right"]
+    refused = page.get_by_role("group", name="p1-zh")
+    assert refused.locator(".reason").all_inner_texts() == ["Failed: RuntimeError: no <b>luck</b>"] * 2
+    assert refused.get_by_role("button", name="Play both clips").is_disabled()
+
+    videos = page.locator("video")
+    assert videos.first.evaluate("video => getComputedStyle(video).imageRendering") == "pixelated"
+    pair.get_by_role("button", name="Play both clips").click()
+    seen = []
+    while len(seen) < 20:
+        page.wait_for_timeout(100)
+        seen.append(videos.evaluate_all(POSITIONS))
+    assert max(left for left, _ in seen) > 1.0, "the left clip does not play"
+    assert max(right for _, right in seen) > 1.0, "the right clip does not play"
+    assert max(abs(left - right) * FPS for left, right in seen) <= 1.0
+
+    pair.get_by_role("button", name="Pause both clips").click()
+    pair.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert pair.locator("output").inner_text() == f"3 / {FRAMES}"
+    assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [2, 2]
+    page.keyboard.press("End")
+    assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"frame {FRAMES} of {FRAMES}"
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page is wider than a phone"
+
+
+def test_clips_come_in_ranges_and_nothing_else_comes_at_all(served: Served) -> None:
+    def get(path: str, **headers: str) -> Any:
+        return urllib.request.urlopen(urllib.request.Request(f"{served.address}/{path}", headers=headers), timeout=10)
+
+    clip = next(served.board.glob("clips/*/*.mp4"))
+    name = clip.relative_to(served.board).as_posix()
+    with get(name, Range="bytes=100-199") as answer:
+        assert (answer.status, answer.read()) == (206, clip.read_bytes()[100:200])
+        assert answer.headers["Content-Type"] == "video/mp4"
+        assert "immutable" in answer.headers["Cache-Control"]
+    for path in ("clips/aa/board.json", "clips/%2e%2e/board.json", "clips/aa/..%2f..%2fboard.json", f"{name}x"):
+        with pytest.raises(urllib.error.HTTPError, match="HTTP Error 40"):
+            get(path)

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from stepbench.video.info import VideoClip, VideoError, VideoInfo
 
+MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 DEFAULT_FPS = 25.0
 """Taken only where a container gives no rate at all."""
 
@@ -59,6 +60,7 @@ def read_clip(path: Path) -> VideoClip:
                 hint="copy or generate the file again",
             ) from error
         fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+        _refuse_cut_matroska(path, container)
         announced = stream.frames or _frames_by_duration(container, fps)
     if not frames:
         raise VideoError(f"{path.name}: holds no frame", hint="copy or generate the file again")
@@ -77,6 +79,25 @@ def _frames_by_duration(container: InputContainer, fps: float) -> int:
         return 0
     # The duration is rounded to milliseconds, and some writers leave the last frame's own length out.
     return int(container.duration / av.time_base * fps - 0.5)
+
+
+def _refuse_cut_matroska(path: Path, container: InputContainer) -> None:
+    """A Matroska or WebM file begins with its own size, unless it was recorded live; no decoder asks for it."""
+    if "matroska" not in container.format.name:
+        return
+    with path.open("rb") as file:
+        head = file.read(4096)
+    position = head.find(MATROSKA_SEGMENT) + len(MATROSKA_SEGMENT)
+    # A number of n bytes has n - 1 leading zero bits and a one; all ones behind those means "not known".
+    length = 9 - head[position].bit_length()
+    unknown = (1 << 7 * length) - 1
+    size = int.from_bytes(head[position : position + length], "big") & unknown
+    expected = position + length + size
+    if size != unknown and container.size < expected:
+        raise VideoError(
+            f"{path.name}: cut off: {container.size} of {expected} bytes are there",
+            hint="copy or generate the file again",
+        )
 
 
 @contextmanager

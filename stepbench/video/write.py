@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,9 @@ MASTER_SUFFIX = ".mkv"
 PREVIEW_SUFFIX = ".mp4"
 # Without bitexact the muxers write a random id and their version, and equal clips would get unequal hashes.
 BITEXACT = {"fflags": "+bitexact"}
+# x264's AVX-512 code for macroblock-tree rate control reads memory that was never written, so equal clips would get
+# unequal streams, now and then. This keeps the method and takes the portable code for it: equal bytes on every CPU.
+SAME_BYTES = {"x264-params": "cpu-independent=1"}
 
 
 def write_master(path: Path, frames: np.ndarray, fps: float) -> None:
@@ -31,7 +35,7 @@ def write_master(path: Path, frames: np.ndarray, fps: float) -> None:
     """
     _check(frames, fps)
     with av.open(str(path), "w", format="matroska", options=BITEXACT) as container:
-        stream = container.add_stream("ffv1", rate=_rate(fps), options={"flags": "+bitexact", "slicecrc": "0"})
+        stream = container.add_stream("ffv1", rate=frame_rate(fps), options={"flags": "+bitexact", "slicecrc": "0"})
         _encode(container, stream, frames, pixel_format="bgr0")
 
 
@@ -51,8 +55,8 @@ def write_preview(path: Path, frames: np.ndarray, fps: float, *, crf: int = 18) 
     height, width = frames.shape[2:]
     even = np.pad(frames, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     with av.open(str(path), "w", format="mp4", options={**BITEXACT, "movflags": "+faststart"}) as container:
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
-        stream = container.add_stream("libx264", rate=_rate(fps), options=options)
+        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **SAME_BYTES}
+        stream = container.add_stream("libx264", rate=frame_rate(fps), options=options)
         _encode(container, stream, even, pixel_format="yuv420p")
 
 
@@ -65,7 +69,8 @@ def _encode(container: OutputContainer, stream: VideoStream, frames: np.ndarray,
     container.mux(stream.encode(None))
 
 
-def _rate(fps: float) -> Fraction:
+def frame_rate(fps: float) -> Fraction:
+    """The rate as a codec takes it: 29.97 becomes 30000/1001."""
     return Fraction(fps).limit_denominator(1001)
 
 
@@ -75,5 +80,5 @@ def _check(frames: np.ndarray, fps: float) -> None:
             f"a clip must be uint8 (time, 3, height, width) with at least one frame, got {frames.dtype} {frames.shape}",
             hint="convert the frames before writing them",
         )
-    if not fps > 0:
-        raise VideoError(f"fps must be above 0, got {fps}", hint="set fps to the rate the clip should play at")
+    if not 0 < fps < math.inf or frame_rate(fps) == 0:
+        raise VideoError(f"fps must be above 0 and finite, got {fps}", hint="set the rate the clip should play at")

@@ -1,0 +1,77 @@
+"""Run the command line in a process forked from one that has imported everything already: a start costs nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+PRELOADED = [
+    "numpy",
+    "cv2",
+    "torch",
+    "pandas",
+    "pyarrow.parquet",
+    "metrics.scoring",
+    "metrics.flicker",
+    "metrics.sharpness",
+    "metrics.psnr",
+    "stepbench.api",
+    "stepbench.video",
+    "stepbench.cli.main",
+    "stepbench.cli.run",
+    "stepbench.cli.score",
+    "stepbench.doctor",
+]
+
+
+def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
+    """`stepbench ARGUMENTS` in `folder`, all output in `log`. Ends the process with the command's exit code.
+
+    These variables change the process:
+        TOY_SAVE_EACH: Every row is saved at once, so that a test can watch the work go on.
+        TOY_SCORE_AFTER: Scoring waits until this file is there.
+        TOY_FILE_BYTES: No file can become larger than this.
+        TOY_NO_PRIVILEGE: Permission bits count, even for root.
+    """
+    from stepbench.cli.main import main
+    from stepbench.runs import journal, score_worker
+    from stepbench.video import VideoClip
+
+    os.chdir(folder)
+    os.environ.update(environment)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    if "TOY_SAVE_EACH" in environment:
+        journal.FLUSH_SECONDS = 0.0
+    if "TOY_SCORE_AFTER" in environment:
+        read = score_worker.ClipFile.read
+
+        def wait_and_read(clip: score_worker.ClipFile) -> VideoClip:
+            while not Path(environment["TOY_SCORE_AFTER"]).exists():
+                time.sleep(0.01)
+            return read(clip)
+
+        score_worker.ClipFile.read = wait_and_read
+    if "TOY_FILE_BYTES" in environment:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(environment["TOY_FILE_BYTES"]),) * 2)
+    if "TOY_NO_PRIVILEGE" in environment:
+        give_up_privileges()
+    # A test runner in the background ignores Ctrl-C and hands that down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    main(arguments)
+
+
+def give_up_privileges() -> None:
+    """Drop every Linux capability of this process, so that root too is stopped by permission bits."""
+    version_3, this_process = 0x20080522, 0
+    header = (ctypes.c_uint32 * 2)(version_3, this_process)
+    none = (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capset(ctypes.byref(header), ctypes.byref(none)) != 0:
+        raise OSError(ctypes.get_errno(), "capset")

@@ -1,0 +1,62 @@
+"""Workers for tests of the executors. A task is a number, or a word that says what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stepbench.errors import UsageError
+
+
+def make_square() -> Callable[[Any], Any]:
+    return square
+
+
+def square(task: Any) -> Any:
+    if isinstance(task, Path):
+        return start_a_child(task)
+    if task == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "exit":
+        os._exit(7)
+    if task == "raise":
+        raise ValueError("bad task")
+    if task == "hang":
+        time.sleep(60)
+    if task == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    if task == "process":
+        return os.getpid()
+    if task == "unpicklable":
+        return lambda: None
+    return task * task
+
+
+def make_with_own_error() -> Any:
+    raise UsageError("no such model", hint="name another")
+
+
+def make_broken() -> Any:
+    raise RuntimeError("weights are damaged")
+
+
+def make_dying() -> Any:
+    os._exit(9)
+
+
+def start_a_child(note: Path) -> int:
+    """Start a program, note its process number, and wait for it; end it when told to end."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        note.write_text(str(child.pid), encoding="utf-8")
+        return child.wait()
+    finally:
+        child.kill()
+        child.wait()

@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("stepbench", "metrics", "reference_model", "leaderboard", "benchmarks")
 BEGIN, END = "<!-- file tree: made by docs/file_tree.py -->", "<!-- end of file tree -->"
-WIDTH = 100
+WIDTH = 120
 
 
 def file_tree() -> str:
-    """All modules, indented by folder, each with the first clause of its docstring."""
+    """All modules, indented by folder, each with the first line of its docstring."""
     lines: list[str] = []
     for package in PACKAGES:
         lines += _folder(ROOT / package, 0)
@@ -30,26 +30,24 @@ def readme_with_tree(readme: str) -> str:
 def _folder(folder: Path, depth: int) -> list[str]:
     if not any(folder.rglob("*.py")):
         return []
-    lines = [_line(folder.name + "/", _first_clause(folder / "__init__.py"), depth)]
+    lines = [_line(folder.name + "/", _first_line(folder / "__init__.py"), depth)]
     for path in sorted(folder.glob("*.py")):
         if path.name != "__init__.py":
-            lines.append(_line(path.name, _first_clause(path), depth + 1))
+            lines.append(_line(path.name, _first_line(path), depth + 1))
     for child in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"):
         lines += _folder(child, depth + 1)
     return lines
 
 
 def _line(name: str, text: str, depth: int) -> str:
-    return f"{'  ' * depth}{name:<{28 - 2 * depth}} {text}"[:WIDTH].rstrip()
+    line = f"{'  ' * depth}{name:<{28 - 2 * depth}} {text}".rstrip()
+    return line if len(line) <= WIDTH else line[:WIDTH].rpartition(" ")[0].rstrip(" ,;:") + " ..."
 
 
-def _first_clause(path: Path) -> str:
+def _first_line(path: Path) -> str:
     if not path.is_file():
         return ""
-    text = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
-    for mark in (": ", "; ", ". "):
-        text = text.partition(mark)[0]
-    return text.strip().rstrip(".")
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0].rstrip(".")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""A pipeline with the transformer here and the other parts behind a URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from reference_model.checkpoint.configs import read_sampling
+from reference_model.checkpoint.layout import ModelFolder
+from reference_model.checkpoint.load import load_text_encoder, load_transformer, load_vae
+from reference_model.config import SamplingConfig
+from reference_model.sampling.pipeline import TextToVideoPipeline
+from reference_model.serving.remote import RemoteTextEncoder, RemoteVAE
+
+
+def load_remote_pipeline(
+    root: Path | str,
+    *,
+    text_url: str | None = None,
+    vae_url: str | None = None,
+    token: str | None = None,
+    timeout: float = 600.0,
+    sampling: SamplingConfig | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> TextToVideoPipeline:
+    """`load_pipeline`, but what has a URL is neither loaded nor needed in the folder.
+
+    Args:
+        root: Model folder.
+        text_url: Server of the text encoders; None loads them here.
+        vae_url: Server of the VAE, possibly the same; None loads it here.
+        token: Of the servers.
+        timeout: Seconds to wait for an answer.
+        sampling: See `load_pipeline`.
+        device: Of what is loaded here.
+        dtype: Of what is loaded here.
+
+    Raises:
+        CheckpointError: For missing or damaged files.
+        ServingError: For a URL or a token that cannot be used.
+    """
+    vae = load_vae(root, device=device, dtype=dtype) if vae_url is None else RemoteVAE(vae_url, token, timeout)
+    if text_url is None:
+        text_encoder = load_text_encoder(root, device=device, dtype=dtype)
+    else:
+        text_encoder = RemoteTextEncoder(text_url, token, timeout)
+    return TextToVideoPipeline(
+        load_transformer(root, device=device, dtype=dtype),
+        vae,
+        text_encoder,
+        read_sampling(ModelFolder(Path(root))) if sampling is None else sampling,
+    )

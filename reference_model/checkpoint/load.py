@@ -82,9 +82,14 @@ def load_clip(root: Path | str, *, device: Device = None, dtype: torch.dtype | N
     """The text tower of a model folder's Hunyuan-CLIP. Options and errors: `load_weights`."""
     folder = ModelFolder(Path(root))
     cfg = read_config(ClipConfig, folder.clip / "config.json")
+    return _build(lambda: HunyuanClip(cfg), clip_source(folder), device, dtype)
+
+
+def clip_source(folder: ModelFolder) -> TensorSource:
+    """CLIP's tensors under the names of the model: from the released pickle, or from safetensors as we write them."""
     pickled = folder.clip_pickle.is_file()
     source = TorchSource(folder.clip_pickle) if pickled else SafetensorsSource(folder.clip, CLIP_STEM)
-    return _build(lambda: HunyuanClip(cfg), RenamedSource(source, clip_name), device, dtype)
+    return RenamedSource(source, clip_name)
 
 
 def load_text_encoder(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from reference_model.config import ClipConfig, StepLLMConfig
 from reference_model.errors import ConfigError
 from reference_model.text.conditioning import TextConditioning
 from reference_model.text.hunyuan_clip import HunyuanClip
@@ -28,14 +29,7 @@ class BilingualTextEncoder(nn.Module):
         self, llm: StepLLM, llm_tokenizer: StepTokenizer, clip: HunyuanClip, clip_tokenizer: ClipTokenizer
     ) -> None:
         super().__init__()
-        _check_vocabulary("Step-LLM", llm_tokenizer.vocab_size, llm.cfg.padded_vocab_size)
-        _check_vocabulary("CLIP", clip_tokenizer.vocab_size, clip.cfg.vocab_size)
-        if clip_tokenizer.length > clip.cfg.max_position_embeddings:
-            raise ConfigError(
-                f"the CLIP tokenizer pads to {clip_tokenizer.length} words, "
-                f"but its model has only {clip.cfg.max_position_embeddings} positions",
-                hint="lower max_prompt_tokens in the CLIP config",
-            )
+        check_vocabularies(llm.cfg, llm_tokenizer, clip.cfg, clip_tokenizer)
         self.llm = llm
         self.llm_tokenizer = llm_tokenizer
         self.clip = clip
@@ -60,6 +54,20 @@ class BilingualTextEncoder(nn.Module):
         # CLIP's padding is offered to the transformer as text, as in the released pipeline.
         mask = torch.cat([torch.ones_like(clip_mask), llm_mask], dim=1)
         return TextConditioning(llm=llm, clip=clip.to(llm), mask=mask.to(llm_device))
+
+
+def check_vocabularies(
+    llm: StepLLMConfig, llm_tokenizer: StepTokenizer, clip: ClipConfig, clip_tokenizer: ClipTokenizer
+) -> None:
+    """Stops with `ConfigError` where a tokenizer makes ids or positions that its model does not have."""
+    _check_vocabulary("Step-LLM", llm_tokenizer.vocab_size, llm.padded_vocab_size)
+    _check_vocabulary("CLIP", clip_tokenizer.vocab_size, clip.vocab_size)
+    if clip_tokenizer.length > clip.max_position_embeddings:
+        raise ConfigError(
+            f"the CLIP tokenizer pads to {clip_tokenizer.length} words, "
+            f"but its model has only {clip.max_position_embeddings} positions",
+            hint="lower max_prompt_tokens in the CLIP config",
+        )
 
 
 def _check_vocabulary(name: str, ids: int, embeddings: int) -> None:

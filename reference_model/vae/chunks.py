@@ -33,11 +33,18 @@ def blend_borders(chunks: Iterable[Frames], how: BorderBlend) -> Iterator[Frames
                 yield held
             held = chunk
             continue
-        last, first = held[:, -1:], chunk[:, :1]
-        new_first = OWN_SHARE * first + (1 - OWN_SHARE) * last
-        across = new_first if how == "upstream" else first
-        new_last = OWN_SHARE * last + (1 - OWN_SHARE) * across
-        yield torch.cat([held[:, :-1], new_last], dim=1)
-        held = torch.cat([new_first, chunk[:, 1:]], dim=1)
+        finished, held = _blended(held, chunk, how)
+        # While the next chunk is decoded, only the one that is held back may be alive.
+        del chunk
+        yield finished
+        del finished
     if held is not None:
         yield held
+
+
+def _blended(before: Frames, after: Frames, how: BorderBlend) -> tuple[Frames, Frames]:
+    last, first = before[:, -1:], after[:, :1]
+    new_first = OWN_SHARE * first + (1 - OWN_SHARE) * last
+    across = new_first if how == "upstream" else first
+    new_last = OWN_SHARE * last + (1 - OWN_SHARE) * across
+    return torch.cat([before[:, :-1], new_last], dim=1), torch.cat([new_first, after[:, 1:]], dim=1)

@@ -17,13 +17,14 @@ class FrontPaddedConv3d(nn.Conv3d):
     """3D convolution that never looks ahead: zero frames only in front, zero pixels on all sides in space."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride=stride, padding=(0, kernel // 2, kernel // 2))
-        self.frames_in_front = kernel - 1
+        super().__init__(in_channels, out_channels, kernel, stride=stride)
+        # One copy pads all sides: convolutions that pad by themselves are a tenth slower on CPUs.
+        self.margins = (kernel // 2,) * 4 + (kernel - 1, 0)
 
     def forward(self, input: Video) -> Changed:
         """(b, c, t, h, w) -> (b, c', ceil(t / stride), ceil(h / stride), ceil(w / stride))."""
-        if self.frames_in_front:
-            input = F.pad(input, (0, 0, 0, 0, self.frames_in_front, 0))
+        if any(self.margins):
+            input = F.pad(input, self.margins)
         return super().forward(input)
 
 

@@ -21,6 +21,8 @@ def generate_command(
     seed: int = 0,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     timeout: float | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    tflops: float | None = None,
     json: Json = False,
 ) -> int:
     """Make one clip. A `.mkv` is lossless, a `.mp4` plays in browsers.
@@ -31,13 +33,20 @@ def generate_command(
         out: File to write; an existing one is replaced.
         set_: KEY=VALUE, a setting of the generator; can be repeated.
         timeout: Seconds after which a program is ended.
+        dry_run: Print operations, peak memory and time that the clip would take, and make nothing.
+        tflops: For --dry-run: sustained speed of the device, in 10^12 operations per second.
     """
     from stepbench.generators.registry import make_generator
     from stepbench.generators.settings import parse_settings
     from stepbench.generators.single import generate_clip
 
+    settings = parse_settings(set_ or [])
+    if dry_run:
+        from stepbench.cli.estimate_clip import print_clip_estimate
+
+        return print_clip_estimate(generator, prompt, seed=seed, settings=settings, tflops=tflops, json=json)
     made = make_generator(generator)
-    facts = generate_clip(made, prompt, seed=seed, settings=parse_settings(set_ or []), path=out, timeout=timeout)
+    facts = generate_clip(made, prompt, seed=seed, settings=settings, path=out, timeout=timeout)
     if json:
         print_records([facts])
     note(f"{out}: {facts['frames']} frames of {facts['width']}x{facts['height']} at {facts['fps']:g} fps")

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from reference_model.config import VAEConfig
 from reference_model.errors import ShapeError
 from reference_model.vae.chunks import blend_borders
-from reference_model.vae.lengths import latent_frames, pixel_frames
 from reference_model.vae.layers import CausalAttention, CausalConv3d, PerFrameGroupNorm
+from reference_model.vae.lengths import latent_frames, pixel_frames
 from reference_model.vae.model import VideoVAE
 from reference_model.vae.posterior import DiagonalGaussian
 

@@ -1,0 +1,139 @@
+"""`step-video:FOLDER` or `step-video:tiny`: the reference Step-Video-T2V, with any weights in the released layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference_model.checkpoint.configs import read_preset
+from reference_model.errors import ReferenceModelError
+from reference_model.presets import Preset
+from stepbench import __version__
+from stepbench.errors import UsageError
+from stepbench.generators.protocol import Clip
+from stepbench.generators.step_video_costs import cost_record
+from stepbench.generators.step_video_runtime import Placement, StageClock, load_model, placement
+from stepbench.generators.step_video_settings import resolve_settings, sampling_of
+from stepbench.generators.step_video_weights import weights_hash
+from stepbench.records import GeneratorCard, Prompt, Request, Settings
+
+if TYPE_CHECKING:
+    from reference_model import TextToVideoPipeline
+
+PACKAGED = ("tiny",)
+_HINT = "give a folder in the released layout: step-video:FOLDER"
+
+
+class StepVideoGenerator:
+    """Calls the reference model once per sample. Weights, and torch with them, are loaded to make the first clip.
+
+    Settings: frames, height, width, fps, steps, guidance, time_shift, negative_prompt, positive_magic, magic_prompts,
+    dtype, fp8; see `resolve_settings`. The environment's `STEPBENCH_STEP_VIDEO_DEVICE` and
+    `STEPBENCH_STEP_VIDEO_OFFLOAD` (none or stages) say where it runs.
+
+    Args:
+        folder: A model folder in the released layout.
+        name: What runs are listed under.
+
+    Raises:
+        UsageError: The folder lacks a config, or the configs do not fit together.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        try:
+            self.preset: Preset = read_preset(folder)
+        except ReferenceModelError as error:
+            raise UsageError(f"{name}: {error.message}", hint=error.hint or _HINT) from error
+        self._folder = folder
+        self._loaded: tuple[tuple[Any, ...], TextToVideoPipeline] | None = None
+        self.card = GeneratorCard(
+            name=name,
+            revision=f"reference_model {__version__}",
+            weights_hash=weights_hash(folder),
+            description="Step-Video-T2V by the reference model",
+            parameters={"folder": str(folder)},
+        )
+
+    def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
+        """Settings with the defaults of the folder's sampling config.
+
+        Raises:
+            UsageError: An unknown setting, a value out of range, or a size that the model cannot make, with the nearest
+                ones that it can.
+        """
+        return resolve_settings(self.card.name, self.preset, settings)
+
+    def generate(self, request: Request) -> Clip:
+        """The clip of one request: on one machine, equal requests give equal bytes.
+
+        Raises:
+            UsageError: Weights that are missing, damaged, or do not fit the configs.
+            EnvironmentUnfitError: The device is not there.
+        """
+        from reference_model.memory.offload import resident
+        from reference_model.memory.stream import stream_frames
+        from reference_model.sampling.noise import seeded_noise
+
+        settings = request.settings
+        place = placement()
+        clock = StageClock(place.device)
+        pipeline = self._pipeline(settings, place, clock)
+        sampling = sampling_of(self.preset.sampling, settings)
+        with clock.stage("text_encode"):
+            text = pipeline.encode_prompts([request.text], sampling, settings["negative_prompt"])
+        with clock.stage("denoise"):
+            noise = seeded_noise([request.seed], pipeline.latent_shape(sampling), sampling.compat)
+            latents = pipeline.denoise(noise, *text, sampling)
+        frames = np.empty((sampling.num_frames, 3, sampling.height, sampling.width), dtype=np.uint8)
+        with clock.stage("vae_decode"), resident(pipeline.vae, place.device):
+            start = 0
+            for chunk in stream_frames(pipeline.vae, latents, sampling.compat):
+                frames[start : start + len(chunk)] = chunk.numpy()
+                start += len(chunk)
+        return Clip(frames=frames, fps=sampling.fps, seconds=clock.seconds, peak_memory_bytes=clock.peak_memory_bytes())
+
+    def estimate(self, settings: Settings, *, tflops: float | None = None) -> dict[str, Any]:
+        """What one clip costs by formula, without loading weights.
+
+        Args:
+            settings: As `resolve` returned them.
+            tflops: Sustained speed of the device in 10^12 operations per second; None leaves the time open.
+
+        Raises:
+            UsageError: A weights file without a readable header, or a speed that is not above 0.
+        """
+        return cost_record(self._folder, self.preset, settings, tflops=tflops)
+
+    def _pipeline(self, settings: Settings, place: Placement, clock: StageClock) -> TextToVideoPipeline:
+        key = (place, settings["dtype"], settings["fp8"])
+        if self._loaded is None or self._loaded[0] != key:
+            # The old weights must go before the new ones come.
+            self._loaded = None
+            with clock.stage("load"):
+                self._loaded = (key, load_model(self._folder, self.preset.sampling, settings, place))
+        return self._loaded[1]
+
+
+def step_video_generator(argument: str) -> StepVideoGenerator:
+    """Factory of the `step-video` family; the argument is a model folder, or the name of a packaged preset.
+
+    Raises:
+        UsageError: No such folder, configs that do not fit, or a preset whose weights are not in the package.
+    """
+    if argument in PACKAGED:
+        import reference_model
+
+        folder = Path(str(reference_model.__file__)).parent / "weights" / argument
+        if not folder.is_dir():
+            raise UsageError(
+                f"step-video:{argument}: the trained weights of {argument} are not part of this version", hint=_HINT
+            )
+        return StepVideoGenerator(folder, f"step-video:{argument}")
+    folder = Path(argument).expanduser()
+    if not argument or not folder.is_dir():
+        raise UsageError(
+            f"step-video: no model folder at {argument!r}", hint=f"{_HINT}, or one of {', '.join(PACKAGED)}"
+        )
+    return StepVideoGenerator(folder, f"step-video:{folder.resolve().name}")

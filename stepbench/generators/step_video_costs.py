@@ -1,0 +1,67 @@
+"""What a clip of a Step-Video model will cost, as one record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reference_model.memory.estimate import PUBLISHED, estimate
+from reference_model.presets import Preset
+from stepbench.errors import UsageError
+from stepbench.generators.step_video_settings import sampling_of
+from stepbench.generators.step_video_weights import stored_dtypes
+from stepbench.records import Settings
+
+
+def cost_record(folder: Path, preset: Preset, settings: Settings, *, tflops: float | None) -> dict[str, Any]:
+    """Operations, memory and time of one clip on one device.
+
+    Args:
+        folder: The model folder; only headers of its weights are read, where `dtype` is `stored`.
+        preset: Its configs.
+        settings: As they were resolved.
+        tflops: Sustained speed in 10^12 operations per second; None leaves `seconds` None.
+
+    Returns:
+        `flops`, `flops_per_step`, `seconds`; `peak_bytes` with all weights on the device, and `offloaded_peak_bytes`
+        with those of the stage at work alone; per stage parameters, bytes and operations; and the speeds that published
+        times of the released model imply, to choose `tflops` by.
+
+    Raises:
+        UsageError: A speed that is not above 0, or a weights file without a readable header.
+    """
+    if tflops is not None and not 0 < tflops < float("inf"):
+        raise UsageError(f"--tflops must be a number above 0, got {tflops}", hint="an H20 sustained about 100")
+    parts = ("llm", "clip", "transformer", "vae")
+    asked: dict[str, str] = {part: settings["dtype"] for part in parts}
+    dtypes = stored_dtypes(folder) if settings["dtype"] == "stored" else asked
+    expected = estimate(preset, sampling_of(preset.sampling, settings), dtypes=dtypes, fp8=settings["fp8"])
+    return {
+        "flops": expected.flops,
+        "flops_per_step": expected.step_flops,
+        "peak_bytes": expected.peak_bytes,
+        "offloaded_peak_bytes": expected.offloaded_peak_bytes,
+        "seconds": None if tflops is None else expected.seconds(tflops),
+        "tflops": tflops,
+        "stages": [
+            {
+                "stage": name,
+                "parameters": stage.parameters,
+                "weight_bytes": stage.weight_bytes,
+                "activation_bytes": stage.activation_bytes,
+                "flops": stage.flops,
+            }
+            for name, stage in expected.stages.items()
+        ],
+        "published": [
+            {
+                "source": row.source,
+                "size": f"{row.frames}x{row.height}x{row.width}",
+                "gpus": row.gpus,
+                "seconds_per_step": row.seconds / row.steps,
+                "implied_tflops_per_gpu": row.implied_tflops,
+                "implied_utilisation": row.implied_utilisation,
+            }
+            for row in PUBLISHED
+        ],
+    }

@@ -1,0 +1,104 @@
+"""Settings of a Step-Video model: defaults from its configs, checks, and the nearest values that it can make."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from reference_model.config import SamplingConfig
+from reference_model.errors import ReferenceModelError
+from reference_model.presets import Preset
+from reference_model.sampling.sizes import latent_shape
+from stepbench.errors import UsageError
+from stepbench.generators.settings import refuse_unknown_settings
+from stepbench.records import Settings
+
+DTYPES = ("stored", "float32", "bfloat16", "float16")
+"""`stored` keeps every part in the dtype of its file: released, bfloat16 for all but CLIP."""
+
+_WHOLE = {"frames": "num_frames", "height": "height", "width": "width", "steps": "num_steps"}
+_NUMBERS = {"fps": "fps", "guidance": "guidance_scale", "time_shift": "time_shift"}
+_TEXTS = ("positive_magic", "negative_prompt")
+_SWITCHES = ("magic_prompts", "fp8")
+
+
+def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str, Any]:
+    """All settings of a clip, defaults filled in from the model's sampling config.
+
+    `magic_prompts` (default true) decides the defaults of `positive_magic`, which is appended to the prompt, and of
+    `negative_prompt`: the model's own texts, or none. With a `guidance` of at most 1 the negative prompt has no effect.
+
+    Raises:
+        UsageError: An unknown setting, a value of the wrong kind or out of range, or a size that the model cannot make,
+            with the nearest ones that it can.
+    """
+    sampling = preset.sampling
+    magic = settings.get("magic_prompts", True)
+    defaults = {
+        **{setting: getattr(sampling, field) for setting, field in (_WHOLE | _NUMBERS).items()},
+        "magic_prompts": True,
+        "positive_magic": sampling.positive_magic if magic else "",
+        "negative_prompt": sampling.negative_magic if magic else "",
+        "dtype": "stored",
+        "fp8": False,
+    }
+    refuse_unknown_settings(name, settings, defaults)
+    resolved = {**defaults, **settings}
+    for setting in _WHOLE:
+        _require(name, setting, resolved, "a whole number", _is_number(resolved[setting], int))
+    for setting in _NUMBERS:
+        _require(name, setting, resolved, "a finite number", _is_number(resolved[setting], int | float))
+        # 9 and 9.0 are one setting and must make one sample key.
+        resolved[setting] = float(resolved[setting])
+    for setting in _TEXTS:
+        _require(name, setting, resolved, "text", isinstance(resolved[setting], str))
+    for setting in _SWITCHES:
+        _require(name, setting, resolved, "true or false", isinstance(resolved[setting], bool))
+    _require(name, "dtype", resolved, f"one of {', '.join(DTYPES)}", resolved["dtype"] in DTYPES)
+    _require(name, "guidance", resolved, "a number from 0 up", resolved["guidance"] >= 0)
+    _check_clip(name, preset, sampling_of(preset.sampling, resolved))
+    return resolved
+
+
+def sampling_of(sampling: SamplingConfig, settings: Settings) -> SamplingConfig:
+    """The model's sampling config with the values that resolved settings ask for.
+
+    Raises:
+        UsageError: A value that no sampling can have.
+    """
+    changes = {field: settings[setting] for setting, field in (_WHOLE | _NUMBERS).items()}
+    try:
+        return sampling.changed(**changes, positive_magic=settings["positive_magic"])
+    except ReferenceModelError as error:
+        raise UsageError(_in_settings(error.message), hint=_in_settings(error.hint)) from error
+
+
+def _check_clip(name: str, preset: Preset, sampling: SamplingConfig) -> None:
+    try:
+        latent_shape(
+            sampling.num_frames,
+            sampling.height,
+            sampling.width,
+            preset.transformer.in_channels,
+            patch_size=preset.transformer.patch_size,
+        )
+    except ReferenceModelError as error:
+        raise UsageError(f"{name}: {_in_settings(error.message)}", hint=_in_settings(error.hint)) from error
+
+
+def _require(name: str, setting: str, settings: Settings, what: str, holds: bool) -> None:
+    if not holds:
+        raise UsageError(
+            f"{name}: {setting} must be {what}, got {settings[setting]!r}", hint=f"write --set {setting}=VALUE"
+        )
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _in_settings(text: str) -> str:
+    """The model's message in the names of the settings."""
+    for setting, field in (_WHOLE | _NUMBERS).items():
+        text = text.replace(field, setting)
+    return text.removeprefix("SamplingConfig: ")

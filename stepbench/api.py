@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepbench.canonical import sha256_json
 from stepbench.comparison import Comparison
 from stepbench.comparison import compare as compare_runs
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
-from stepbench.records import Suite
-from stepbench.runs.execute import Reference, Work, execute, rescore
+from stepbench.records import SAFE_ID, Suite
+from stepbench.runs.execute import Work, execute, rescore
 from stepbench.runs.metric_set import choose_metrics
 from stepbench.runs.plan import Plan, make_plan
+from stepbench.runs.reference import open_reference
 from stepbench.runs.run import Run, open_run
 from stepbench.runs.sample_worker import Keep
 from stepbench.suites import load_suite
@@ -87,6 +88,10 @@ def run(
     Raises:
         StepbenchError: As its subclasses say; the run folder stays fit to be continued.
     """
+    if run_id is not None and not SAFE_ID.fullmatch(run_id):
+        raise UsageError(f"unsafe run id {run_id!r}", hint="use 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
+    # NumPy's integers are not JSON's.
+    seeds = [operator.index(seed) for seed in seeds]
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     made = make_generator(generator) if isinstance(generator, str) else generator
     if not isinstance(generator, str) and (workers > 1 or timeout is not None):
@@ -106,7 +111,7 @@ def run(
     )
     work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard)
     work.part(planned.samples)
-    references = _reference(reference)
+    references = open_reference(reference) if reference is not None else None
     prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
     chosen = (
         []
@@ -114,7 +119,7 @@ def run(
         else choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
     )
     return execute(
-        Path(out) / (run_id or default_run_id(planned, made)),
+        Path(out) / (run_id if run_id is not None else default_run_id(planned, made)),
         planned,
         generator,
         made,
@@ -140,11 +145,11 @@ def score(
         NothingSelectedError: The run has no clip.
     """
     opened = run if isinstance(run, Run) else open_run(run)
-    if opened.samples().clip.isna().all():
+    if "ok" not in set(opened.samples()["outcome"]):
         raise NothingSelectedError(
             f"{opened.folder} has no clip to score", hint="`stepbench show RUN` lists the failures"
         )
-    references = _reference(reference)
+    references = open_reference(reference) if reference is not None else None
     chosen = choose_metrics(
         metrics, list(opened.prompts.values()), reference_hash=references.hash if references else None
     )
@@ -164,14 +169,3 @@ def default_run_id(planned: Plan, generator: Generator) -> str:
     """`<suite>-<generator>-<8 hex of the plan hash>`: the same command finds its own run again."""
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", generator.card.name).strip("-.")[:40].strip("-.")
     return f"{planned.suite.name}-{slug}-{planned.hash[:8]}"
-
-
-def _reference(path: str | Path | None) -> Reference | None:
-    if path is None:
-        return None
-    run = open_run(path)
-    samples = run.samples()
-    hashes = [[row.prompt_id, row.seed, row.clip_sha256] for row in samples.itertuples() if row.outcome == "ok"]
-    if not hashes:
-        raise NothingSelectedError(f"the reference run {run.folder} has no clip", hint="name a finished run")
-    return Reference(run=run, hash=sha256_json(hashes))

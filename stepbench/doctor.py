@@ -15,6 +15,8 @@ from typing import Literal
 
 import numpy as np
 
+from stepbench.errors import StepbenchError
+
 Level = Literal["ok", "warn", "fail"]
 MIN_FREE_BYTES = 1_000_000_000
 
@@ -42,10 +44,7 @@ def _guarded(check: Callable[[Path], Check], runs: Path) -> Check:
 
 
 def _python(_: Path) -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Check("python", "fail", version, "install Python 3.11 or newer")
-    return Check("python", "ok", version)
+    return Check("python", "ok", ".".join(map(str, sys.version_info[:3])))
 
 
 def _torch(_: Path) -> Check:
@@ -81,8 +80,19 @@ def _metrics(_: Path) -> Check:
 
 def _suites(_: Path) -> Check:
     from stepbench.suites import load_suite, suite_folders
+    from stepbench.suites.registry import suite_problems
 
-    sizes = {name: len(load_suite(name)) for name in suite_folders()}
+    problems = list(suite_problems().values())
+    sizes: dict[str, int] = {}
+    for name in suite_folders():
+        try:
+            sizes[name] = len(load_suite(name))
+        except StepbenchError as error:
+            problems.append(error.message)
+    if not sizes:
+        return Check("suites", "fail", "; ".join(problems) or "none is installed", "reinstall stepbench")
+    if problems:
+        return Check("suites", "warn", "; ".join(problems), "the other suites work")
     return Check("suites", "ok", ", ".join(f"{name} ({size} prompts)" for name, size in sizes.items()))
 
 
@@ -95,7 +105,7 @@ def _disk(runs: Path) -> Check:
 
 def _writable(runs: Path) -> Check:
     place = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
-    if not os.access(place, os.W_OK):
+    if not place.is_dir() or not os.access(place, os.W_OK):
         return Check("run folder", "fail", f"{place} cannot be written", "give another folder with -o")
     started = time.perf_counter()
     with tempfile.NamedTemporaryFile(dir=place) as handle:

@@ -97,5 +97,9 @@ def _torch_flags() -> dict[str, Any] | None:
 def _output(command: list[str]) -> str | None:
     if shutil.which(command[0]) is None:
         return None
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        # A driver tool that hangs or does not start: not known is an answer here.
+        return None
     return result.stdout.strip() if result.returncode == 0 else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,8 +46,14 @@ class Prompt:
 
     def to_json(self) -> dict[str, Any]:
         """The prompt as it stands in `prompts.jsonl`: absent fields are left out."""
-        row = {key: value for key, value in asdict(self).items() if value is not None and value != ()}
-        return {**row, "tags": list(self.tags)} if self.tags else row
+        row = {"id": self.id, "text": self.text, "language": self.language, "category": self.category}
+        optional = {
+            "tags": list(self.tags) or None,
+            "pair_id": self.pair_id,
+            "split": self.split,
+            "ground_truth": self.ground_truth,
+        }
+        return row | {name: value for name, value in optional.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,7 @@ class Suite:
         """The card's name."""
         return self.card.name
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hex sha256 over name, version, defaults and every field of every prompt, in order."""
         return sha256_json(

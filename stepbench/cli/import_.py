@@ -26,7 +26,7 @@ def import_command(
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     metrics: Metrics = None,
-    score: Annotated[bool, Parameter(name="--score", negative="--no-score")] = True,
+    no_score: Annotated[bool, Parameter(negative="")] = False,
     out: Out = Path("runs"),
     run_id: str | None = None,
     workers: Workers = 1,
@@ -45,6 +45,7 @@ def import_command(
         name: Name of the model that made the clips; for prompts, of the suite folder below ./suites.
         samples: Clips per prompt; found out unless given.
         from_: A local copy of the prompt file, instead of a download.
+        no_score: Bring in only.
         dry_run: Report what is found, missing, duplicate, corrupt or too short, and write nothing.
     """
     if suite is None:
@@ -68,7 +69,7 @@ def import_command(
         name=name or source.resolve().name,
         out=out,
         run_id=run_id,
-        metrics=split_names(metrics) if score else [],
+        metrics=[] if no_score else split_names(metrics),
         workers=workers,
     )
     code = report_run(run, json=json)

@@ -48,8 +48,16 @@ def list_command(
 
 def _suites() -> list[dict[str, Any]]:
     from stepbench.suites import load_suite, suite_folders
+    from stepbench.suites.registry import suite_problems
 
-    suites = [load_suite(name) for name in suite_folders()]
+    for problem in suite_problems().values():
+        note(f"not usable: {problem}")
+    suites = []
+    for name in suite_folders():
+        try:
+            suites.append(load_suite(name))
+        except StepbenchError as error:
+            note(f"not usable: {error.message}")
     return [
         {
             "suite": suite.name,

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tomllib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cyclopts
-from cyclopts.config import Env, Toml
+from cyclopts.config import Dict, Env
 
 from stepbench import __version__
 from stepbench.errors import ExitCode, StepbenchError
@@ -22,6 +25,7 @@ COMMANDS = {
     "run": "Plan, generate and score a suite; the same command again continues.",
     "generate": "Make one clip from one prompt.",
     "score": "Score a run that exists, without generating.",
+    "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
     "list": "List suites, prompts, generators, metrics or runs.",
     "show": "Show a run, or one sample of it.",
@@ -30,6 +34,7 @@ COMMANDS = {
     "import": "Bring in a folder of clips, or a peer's prompt file.",
     "export": "Write a run's clips in a peer's layout.",
     "doctor": "Check what this machine can do.",
+    "weights": "List external weights, or check a model folder against its configs.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 """Command -> help line; command `x` is the function or app named `x` (with `_command` added) in `stepbench.cli.x`."""
@@ -37,9 +42,9 @@ COMMANDS = {
 
 def build_app(config: Path | None = None) -> cyclopts.App:
     """The app, its options also read from the environment and from `config`."""
-    sources = [Env("STEPBENCH_")]
+    sources: list[Any] = [Env("STEPBENCH_")]
     if config is not None:
-        sources.append(Toml(config, must_exist=True, use_commands_as_keys=False))
+        sources.append(partial(_options_of_file, config))
     app = cyclopts.App(
         name="stepbench",
         help="Benchmarks for text-to-video models whose numbers can be reproduced, compared and trusted.",
@@ -90,9 +95,23 @@ def _call(tokens: list[str]) -> int:
     try:
         result = build_app(config)(tokens, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
-        _complain(f"{error}\n  hint: `stepbench {tokens[0] if tokens else ''} --help` lists what can be given")
+        command = f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""
+        _complain(f"{error}\n  hint: `stepbench {command}--help` lists what can be given")
         return ExitCode.USAGE
+    # Here a reader that has gone away is still an error that `main` can meet.
+    sys.stdout.flush()
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _options_of_file(path: Path, app: cyclopts.App, commands: tuple[str, ...], arguments: Any) -> None:
+    """A configuration source: the file's keys are options of whichever command was called."""
+    try:
+        options: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StepbenchError(f"{path}: not TOML: {error}", hint="mend the line named above") from error
+    for command in reversed(commands):
+        options = {command: options}
+    Dict(options, source=str(path))(app, commands, arguments)
 
 
 def _take_config(tokens: list[str]) -> tuple[Path | None, list[str]]:

@@ -37,7 +37,7 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dots, last = part.strip().partition("..")
-        if not first.isdigit() or (dots and not last.isdigit()) or (dots and int(last) < int(first)):
+        if not first.isdecimal() or (dots and not last.isdecimal()) or (dots and int(last) < int(first)):
             raise UsageError(f"seeds must look like 0..3 or 0,2,5, got {text!r}", hint="0..3 means 0, 1, 2 and 3")
         seeds += range(int(first), int(last) + 1) if dots else [int(first)]
     return seeds
@@ -52,6 +52,7 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     index, slash, count = text.partition("/")
-    if not slash or not index.isdigit() or not count.isdigit() or not 0 <= int(index) <= int(count) or int(count) < 1:
+    numbers = slash and index.isdecimal() and count.isdecimal()
+    if not numbers or not 0 <= int(index) <= int(count) or int(count) < 1:
         raise UsageError(f"--shard must be i/N with 0 <= i <= N, got {text!r}", hint="for example --shard 1/4")
     return int(index), int(count)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stepbench.cli.output import interval, note, print_records, print_table
 from stepbench.errors import ExitCode
+from stepbench.runs.plan import shard_of
 from stepbench.runs.run import Run
 
 SHOWN_ERRORS = 5
 
 
-def report_run(run: Run, *, json: bool) -> ExitCode:
-    """Print the summary of a run; 0 when every planned sample has every score or was refused, else 3."""
+def report_run(run: Run, *, json: bool, shard: tuple[int, int] | None = None) -> ExitCode:
+    """Print the summary of a run; 0 when every planned sample has every score or was refused, else 3.
+
+    Of a run that waits for other shards, only the samples of `shard` count.
+    """
     status = run.info["status"]
     if status == "partial":
-        note(f"shard done; {run.folder} waits for the other shards")
-        return ExitCode.OK
+        return _report_shard(run, shard or (0, 1), json=json)
     summary = run.read_summary()
     rows = [
         {
@@ -37,18 +42,45 @@ def report_run(run: Run, *, json: bool) -> ExitCode:
     note(", ".join(f"{counts[name]} {name}" for name in counts) + f"; run folder: {run.folder}")
     if status == "complete":
         return ExitCode.OK
-    _note_errors(run)
+    _note_errors(run, _errors(run, {key for key, _, _ in run.planned}))
+    _note_unscored(summary, run)
     return ExitCode.INCOMPLETE
 
 
-def _note_errors(run: Run) -> None:
-    samples, scores = run.samples(), run.scores()
-    failed = [(row.prompt_id, row.seed, row.error) for row in samples.itertuples() if row.outcome == "failed"]
-    failed += [
-        (row.prompt_id, row.seed, f"{row.metric}: {row.error}") for row in scores.itertuples() if row.status != "ok"
-    ]
-    note(f"incomplete: {len(failed)} failures; the same command tries them again")
-    for prompt_id, seed, error in failed[:SHOWN_ERRORS]:
-        note(f"  {prompt_id} seed {seed}: {error}")
-    if len(failed) > SHOWN_ERRORS:
-        note(f"  ... and {len(failed) - SHOWN_ERRORS} more: stepbench show {run.folder}")
+def _report_shard(run: Run, shard: tuple[int, int], *, json: bool) -> ExitCode:
+    keys = {key for key, _, _ in shard_of(run.planned, *shard)}
+    errors = _errors(run, keys)
+    if json:
+        record = {"status": "partial", "shard": f"{shard[0]}/{shard[1]}", "samples": len(keys), "failures": len(errors)}
+        print_records([{"run": str(run.folder), **record}])
+    note(f"shard done; {run.folder} waits for the other shards")
+    if not errors:
+        return ExitCode.OK
+    _note_errors(run, errors)
+    return ExitCode.INCOMPLETE
+
+
+def _errors(run: Run, keys: set[str]) -> list[str]:
+    samples, scores = run.samples().to_dict("records"), run.scores().to_dict("records")
+    failed = [(row, row["error"]) for row in samples if row["outcome"] == "failed"]
+    failed += [(row, f"{row['metric']}: {row['error']}") for row in scores if row["status"] != "ok"]
+    return [f"{row['prompt_id']} seed {row['seed']}: {text}" for row, text in failed if row["sample_key"] in keys]
+
+
+def _note_unscored(summary: dict[str, Any], run: Run) -> None:
+    """Clips that no score was even tried on: of a metric that an earlier command named and this one did not."""
+    untried = summary["samples"]["failed"] + summary["samples"]["missing"]
+    bad = [row["metric_id"] for row in run.scores().to_dict("records") if row["status"] != "ok"]
+    for metric in summary["metrics"]:
+        unscored = metric["n_failed"] - untried - bad.count(metric["metric_id"])
+        if unscored:
+            name = metric["metric"]
+            note(f"  {unscored} clips have no score of {name} yet: stepbench score {run.folder} -m {name}")
+
+
+def _note_errors(run: Run, errors: list[str]) -> None:
+    note(f"incomplete: {len(errors)} failures; the same command tries them again")
+    for error in errors[:SHOWN_ERRORS]:
+        note(f"  {error}")
+    if len(errors) > SHOWN_ERRORS:
+        note(f"  ... and {len(errors) - SHOWN_ERRORS} more: stepbench show {run.folder}")

@@ -30,7 +30,7 @@ def run_command(
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
     reference: Reference = None,
-    score: Annotated[bool, Parameter(name="--score", negative="--no-score")] = True,
+    no_score: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
@@ -50,7 +50,7 @@ def run_command(
         shard: i/N: work on every N-th sample only; the last shard to end finishes the run.
         timeout: Seconds a sample may take before it counts as failed.
         keep: Files that stay; previews drops each master once it is scored.
-        score: Score after generating.
+        no_score: Generate only.
         dry_run: Print samples, expected hours and disk, and do nothing.
     """
     from stepbench import api
@@ -71,7 +71,7 @@ def run_command(
     run = api.run(
         generator,
         suite,
-        metrics=split_names(metrics) if score else [],
+        metrics=[] if no_score else split_names(metrics),
         out=out,
         run_id=run_id,
         reference=reference,
@@ -81,4 +81,4 @@ def run_command(
         shard=parse_shard(shard),
         **selection,
     )
-    return report_run(run, json=json)
+    return report_run(run, json=json, shard=parse_shard(shard))

@@ -12,18 +12,19 @@ import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
-from stepbench.errors import StepbenchError
+from stepbench.errors import EnvironmentUnfitError, StepbenchError
 
 Task = TypeVar("Task")
 Worker = Callable[[Any], Any]
 
 MAX_START_FAILURES = 3
+GRACE_SECONDS = 1.0
+STOP_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,25 +36,32 @@ class Lost:
 
 
 def run_tasks(
-    make_worker: Callable[[], Worker], tasks: Iterable[Task], *, workers: int = 1, timeout: float | None = None
-) -> Iterator[tuple[Task, Any]]:
+    make_worker: Callable[[], Worker], tasks: Sequence[Task], *, workers: int = 1, timeout: float | None = None
+) -> Generator[tuple[Task, Any]]:
     """Run every task and yield (task, result) as they finish; a task that is lost yields a `Lost`.
 
     Args:
         make_worker: Builds the worker, once per process; must be picklable when processes are used.
-        tasks: Anything picklable; taken one by one, so memory does not grow with their number.
-        workers: 1 runs in this process unless there is a time limit.
-        timeout: Seconds after which a task's worker is killed.
+        tasks: Anything picklable.
+        workers: 1 runs in this process unless there is a time limit. No more are started than there are tasks.
+        timeout: Seconds a task may take. A worker that watches the limit itself has a moment more to say so; then it
+            is ended.
+
+    Yields:
+        Task and result. Close the generator to end the workers before all tasks are done.
 
     Raises:
-        StepbenchError: A worker cannot be built.
+        StepbenchError: A worker cannot be built; its own error where it has one.
+        EnvironmentUnfitError: Workers die before they are ready, or cannot be built for a reason that is no
+            `StepbenchError`.
     """
     if workers == 1 and timeout is None:
         worker = make_worker()
         for task in tasks:
             yield task, _attempt(worker, task)
         return
-    yield from _Pool(make_worker, workers, timeout).run(iter(tasks))
+    if tasks:
+        yield from _Pool(make_worker, min(workers, len(tasks)), timeout).run(iter(tasks))
 
 
 def _attempt(worker: Worker, task: Any) -> Any:
@@ -83,8 +91,10 @@ class _Pool:
         self._start_failures = 0
 
     def run(self, tasks: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-        slots = [self._start() for _ in range(self._count)]
+        slots: list[_Slot] = []
         try:
+            for _ in range(self._count):
+                slots.append(self._start())
             open_tasks = True
             while True:
                 for slot in slots:
@@ -95,7 +105,11 @@ class _Pool:
                 yield from self._collect(slots)
         finally:
             for slot in slots:
-                _stop(slot)
+                slot.connection.close()
+                if slot.busy or not slot.ready:
+                    slot.process.terminate()
+            for slot in slots:
+                _join(slot.process)
 
     def _start(self) -> _Slot:
         here, there = self._context.Pipe()
@@ -107,7 +121,7 @@ class _Pool:
     def _give(self, slot: _Slot, tasks: Iterator[Any]) -> bool:
         for task in tasks:
             slot.task, slot.busy = task, True
-            slot.deadline = time.monotonic() + self._timeout if self._timeout else None
+            slot.deadline = time.monotonic() + self._timeout + GRACE_SECONDS if self._timeout is not None else None
             try:
                 slot.connection.send(task)
             except ConnectionError:
@@ -124,23 +138,25 @@ class _Pool:
             if slot.connection in readable:
                 try:
                     kind, payload = slot.connection.recv()
-                except (EOFError, ConnectionError):
+                except (EOFError, OSError):
+                    # Closed, or cut off in the middle of an answer.
                     yield from self._replace(slots, index, "")
                     continue
                 if kind == "ready":
                     slot.ready, self._start_failures = True, 0
                 elif kind == "unfit":
-                    raise payload if isinstance(payload, StepbenchError) else StepbenchError(payload)
+                    raise payload
                 else:
                     task, slot.task, slot.busy, slot.deadline = slot.task, None, False, None
                     yield task, payload
             elif slot.busy and slot.deadline is not None and time.monotonic() >= slot.deadline:
-                slot.process.kill()
+                slot.process.terminate()
                 yield from self._replace(slots, index, f"timed out after {self._timeout:g} s")
 
     def _replace(self, slots: list[_Slot], index: int, reason: str) -> Iterator[tuple[Any, Any]]:
         slot = slots[index]
-        slot.process.join()
+        # The pipe of a dying worker may close a moment before it is gone; one that lives on without it is no use.
+        _join(slot.process)
         slot.connection.close()
         status = slot.process.exitcode or 0
         why = reason or (
@@ -149,34 +165,36 @@ class _Pool:
         if not slot.ready:
             self._start_failures += 1
             if self._start_failures >= MAX_START_FAILURES:
-                raise StepbenchError(f"workers do not start: {why}", hint="try --workers 1 to see the error itself")
+                raise EnvironmentUnfitError(
+                    f"workers do not start: {why}", hint="try --workers 1 to see the error itself"
+                )
         if slot.busy:
             yield slot.task, Lost(why)
         slots[index] = self._start()
 
 
-def _stop(slot: _Slot) -> None:
-    slot.connection.close()
-    if slot.busy or not slot.ready:
-        slot.process.terminate()
-    slot.process.join(timeout=5)
-    if slot.process.is_alive():
-        slot.process.kill()
-        slot.process.join()
+def _join(process: Any) -> None:
+    process.join(timeout=STOP_SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _serve(connection: Connection, make_worker: Callable[[], Worker], parent: int) -> None:
     """Body of a worker process: build the worker, then answer tasks until the pipe closes."""
-    # Ctrl-C reaches the whole group; the parent alone decides what it means.
+    # Ctrl-C reaches the whole group; the parent alone decides what it means, and asks with SIGTERM. A worker that is
+    # asked to end must first end the program it may be running.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     _die_with(parent)
     try:
         worker = make_worker()
     except StepbenchError as error:
         connection.send(("unfit", error))
         return
-    except Exception:  # noqa: BLE001 - sent to the parent, which stops with it
-        connection.send(("unfit", traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 - sent to the parent, which stops with it
+        message = f"a worker cannot be built: {type(error).__name__}: {error}"
+        connection.send(("unfit", EnvironmentUnfitError(message, hint="try --workers 1 --debug to see where")))
         return
     try:
         connection.send(("ready", None))
@@ -184,6 +202,10 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker], parent: in
             connection.send(("result", _attempt(worker, connection.recv())))
     except (EOFError, ConnectionError):
         return
+
+
+def _leave(signal_number: int, _: object) -> None:
+    sys.exit(128 + signal_number)
 
 
 def _die_with(parent: int) -> None:

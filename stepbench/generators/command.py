@@ -8,6 +8,7 @@ import shutil
 import signal
 import string
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,22 @@ class CommandGenerator:
         try:
             text, _ = process.communicate(timeout=request.timeout)
         except subprocess.TimeoutExpired as error:
+            _kill_group(process)
             raise CommandFailedError(f"timed out after {request.timeout:g} s") from error
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        except BaseException:
+            _kill_group(process)
+            raise
         return process.returncode, text
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """End the program and all it started, whether or not the program itself is still there."""
+    # macOS says "not permitted" of a group that is gone.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def command_generator(argument: str) -> CommandGenerator:
@@ -123,9 +134,15 @@ def command_generator(argument: str) -> CommandGenerator:
 
 def _fields_of(word: str) -> set[str]:
     try:
-        return {field for _, field, _, _ in string.Formatter().parse(word) if field is not None}
+        parts = list(string.Formatter().parse(word))
     except ValueError as error:
         raise UsageError(f"unbalanced braces in {word!r}: {error}", hint="write {{ and }} for plain braces") from error
+    for _, field, format_spec, conversion in parts:
+        if format_spec or conversion:
+            raise UsageError(
+                f"{{{field}}} in {word!r} stands with a format or conversion", hint="values are put in as they are"
+            )
+    return {field for _, field, _, _ in parts if field is not None}
 
 
 def _fill(word: str, values: dict[str, Any]) -> str:
@@ -138,7 +155,8 @@ def _fill(word: str, values: dict[str, Any]) -> str:
 def _hash_of_files(words: list[str], program: str) -> str:
     """Hash of the scripts the command names, so that an edited script is another revision. The PATH's own programs
     (an interpreter, say) count by name only."""
-    named = [Path(word) for word in words[1:] if Path(word).is_file()]
+    # Unlike Path.is_file, os.path.isfile has an answer for a word that is longer than any file name.
+    named = [Path(word) for word in words[1:] if os.path.isfile(word)]
     if os.sep in words[0]:
         named.insert(0, Path(program))
     return sha256_json([sha256_file(path) for path in named])[:16]

@@ -20,12 +20,16 @@ class Clip:
         fps: Frames per second; required with `frames`, ignored with `path` (the container says it).
         path: A video file, kept byte for byte as the master.
         seconds: Time by stage (`text_encode`, `denoise`, `vae_decode` ...), where the generator measures it.
+        measures: Facts about the clip that its row keeps, such as `code_bits`; finite, and the same in every run.
+        peak_memory_bytes: Of the device that the model runs on; None where the memory of the process says it all.
     """
 
     frames: np.ndarray | None = None
     fps: float | None = None
     path: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
 
 
 @runtime_checkable

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,11 +39,11 @@ class PythonGenerator:
     def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
         """Settings with the function's own defaults filled in."""
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in self._parameters.values())
+        # The first parameter takes the prompt, whatever its name.
         named = {
-            name: parameter.default
-            for name, parameter in self._parameters.items()
-            if name not in ("prompt", "seed")
-            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            parameter.name: parameter.default
+            for parameter in list(self._parameters.values())[1:]
+            if parameter.name != "seed" and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         }
         # A suite's geometry and negative prompt are offers: a function that has no such parameter goes without.
         offered = {"frames", "height", "width", "fps", "negative_prompt"}
@@ -52,7 +54,11 @@ class PythonGenerator:
         missing = [name for name in named if name not in {**defaults, **given}]
         if missing:
             raise UsageError(f"{self.card.name} needs the setting {missing[0]!r}", hint=f"add --set {missing[0]}=VALUE")
-        return {"fps": 8, **defaults, **given}
+        resolved = {"fps": 8, **defaults, **given}
+        fps = resolved["fps"]
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < math.inf:
+            raise UsageError(f"{self.card.name}: fps must be a number above 0, got {fps!r}", hint="add --set fps=8")
+        return resolved
 
     def generate(self, request: Request) -> Clip:
         """Call the function for one request and take what it returns."""
@@ -62,7 +68,10 @@ class PythonGenerator:
         settings = {key: value for key, value in request.settings.items() if key != "fps" or takes_fps}
         result = self._function(request.text, seed=request.seed, **settings)
         if isinstance(result, str | Path):
-            return Clip(path=Path(result))
+            # The function may write to the same path every time, so the file is copied before it can.
+            copy = request.output_dir / f"clip{Path(result).suffix}"
+            shutil.copyfile(result, copy)
+            return Clip(path=copy)
         return Clip(frames=np.asarray(result), fps=float(request.settings["fps"]))
 
 

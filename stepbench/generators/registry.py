@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from stepbench.errors import UsageError
+from stepbench.errors import StepbenchError, UsageError
 from stepbench.generators.protocol import Generator
 
 ENTRY_POINT_GROUP = "stepbench.generators"
@@ -16,6 +16,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "world": ("stepbench.generators.world:world_generator", "world:VARIANT  procedural clips, exact or corrupted"),
     "folder": ("stepbench.generators.folder:folder_generator", "folder:DIR  clips that exist already, by manifest"),
     "command": ("stepbench.generators.command:command_generator", 'command:"PROGRAM {prompt} {output}"  any program'),
+    "diffusers": (
+        "stepbench.generators.diffusers:diffusers_generator",
+        "diffusers:MODEL  a text-to-video pipeline: repository id, id@revision, or folder",
+    ),
+    "step-video": ("stepbench.generators.step_video:step_video_generator", "step-video:FOLDER  the reference model"),
     "python": ("stepbench.generators.python:python_generator", "python:MODULE:FUNCTION  a function of yours"),
 }
 """Family -> (factory as module:function, help line). A factory takes the text after the first colon."""
@@ -31,10 +36,18 @@ def make_generator(spec: str) -> Generator:
     """The generator named by `FAMILY:ARGUMENT`.
 
     Raises:
-        UsageError: Unknown family (close names are offered), or whatever the family's factory refuses.
+        UsageError: Unknown family (close names are offered), whatever the family's factory refuses, or a factory or
+            model code that breaks while it is loaded.
     """
     family, _, argument = spec.partition(":")
-    return _factory(family, spec)(argument)
+    try:
+        return _factory(family, spec)(argument)
+    except StepbenchError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"generator {spec!r} cannot be loaded: {type(error).__name__}: {error}", hint="--debug shows where"
+        ) from error
 
 
 def _factory(family: str, spec: str) -> Callable[[str], Generator]:

@@ -11,7 +11,7 @@ from stepbench.errors import IncompleteError, Refused, StepbenchError, UsageErro
 from stepbench.generators.protocol import Generator
 from stepbench.records import Prompt, Request, Settings
 from stepbench.runs.journal import saving
-from stepbench.video import read_clip, write_master, write_preview
+from stepbench.video import VideoError, read_clip, write_master, write_preview
 
 WRITERS = {".mkv": write_master, ".mp4": write_preview}
 
@@ -33,21 +33,24 @@ def generate_clip(
     resolved = generator.resolve(prompt, seed, {**generator.card.defaults, **settings})
     with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=".tmp-"))
+        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=".tmp-")).absolute()
     try:
         request = Request(
             prompt_id=prompt.id, text=text, seed=seed, settings=resolved, output_dir=scratch, timeout=timeout
         )
         clip = generator.generate(request)
         decoded = read_clip(clip.path) if clip.path else None
-        frames = decoded.frames if decoded else clip.frames
-        fps = decoded.fps if decoded else clip.fps
+        frames, fps = (decoded.frames, decoded.fps) if decoded else (clip.frames, clip.fps)
+        if frames is None or fps is None:
+            raise TypeError("it returned neither a path nor frames with fps")
         written = scratch / f"out{path.suffix}"
         with saving(path):
             WRITERS[path.suffix](written, frames, fps)
             written.replace(path)
     except Refused as refusal:
         raise IncompleteError(f"{generator.card.name} refused: {refusal}", hint="change the prompt") from refusal
+    except VideoError as error:
+        raise IncompleteError(f"{generator.card.name} made no usable clip: {error.message}") from error
     except StepbenchError:
         raise
     except Exception as error:

@@ -20,8 +20,7 @@ def estimate(plan: Plan, generator: Generator, *, runs: Path, workers: int) -> d
     Time is known only from samples of the same generator at the same size and steps; without them it is None, since a
     guess would be worse. Disk is then bounded by the size of raw frames.
     """
-    rows = [row for info, folder in _earlier(plan, generator, runs) for row in folder.read_samples().values()]
-    made = [row for row in rows if row["outcome"] == "ok"]
+    made = [row for row in _earlier(plan, generator, runs) if row["outcome"] == "ok"]
     count = len(plan.samples)
     raw = sum(_raw_bytes(sample.settings) for sample in plan.samples)
     return {
@@ -32,19 +31,20 @@ def estimate(plan: Plan, generator: Generator, *, runs: Path, workers: int) -> d
     }
 
 
-def _earlier(plan: Plan, generator: Generator, runs: Path) -> list[tuple[dict[str, Any], RunFolder]]:
+def _earlier(plan: Plan, generator: Generator, runs: Path) -> list[dict[str, Any]]:
+    """Sample rows of earlier runs of the same generator at the same size and steps."""
     wanted = plan.samples[0].settings
-    found = []
+    found: list[dict[str, Any]] = []
     for path in sorted(runs.glob("*/run.json")):
         folder = RunFolder(path.parent)
         try:
-            info = folder.read_info()
+            info, rows = folder.read_info(), folder.read_samples()
         except StepbenchError:
-            # A folder that is no run of this version tells nothing about time.
+            # A folder that is no run of this version, or a broken one, tells nothing about time.
             continue
         same_size = all(info["settings"].get(name) == wanted.get(name) for name in _GEOMETRY)
         if same_size and info["generator"]["name"] == generator.card.name:
-            found.append((info, folder))
+            found += rows.values()
     return found
 
 

@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepbench.canonical import sha256_file
 from stepbench.records import Prompt
 from stepbench.runs.folder import RunFolder, write_atomically
-from stepbench.runs.journal import saving
-from stepbench.runs.summary import summarize
+from stepbench.runs.journal import Journal, json_line, read_journal, saving
+from stepbench.runs.summary import Rows, summarize
 
 Planned = Sequence[tuple[str, Prompt, int]]
 """(sample_key, prompt, seed) in plan order."""
 
 
-def finish(folder: RunFolder, planned: Planned, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the run's rows in their final form and return the summary.
+def finish(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the run's rows in their final form and return the summary. Nobody else may be writing the run.
 
     Rows are sorted by plan order, so neither the number of workers nor that of shards nor an interruption leaves a
-    trace. Journals of shards are merged into one.
+    trace.
 
     Args:
+        made: The run's sample rows, as they are now.
         cards: metric_id -> card of every metric the run was scored with.
 
     Raises:
         IncompleteError: A file cannot be written.
     """
-    made = folder.read_samples()
+    for leftover in (*folder.path.glob(".*.tmp"), *folder.scores.glob(".*.tmp"), *folder.clips.glob(".*.tmp")):
+        # Of a process that was killed while it replaced a file.
+        leftover.unlink(missing_ok=True)
     order = list(dict.fromkeys(key for key, _, _ in planned))
     scores = {metric_id: folder.read_scores(metric_id) for metric_id in cards}
-    _merge(folder.samples(), folder.path.glob("samples-*.jsonl"), made, order)
+    _put_in_order(folder.samples(), folder.sample_shards(), made, order)
     for metric_id, rows in scores.items():
-        target = folder.score_journal(metric_id)
-        shards = [path for path in folder.scores.iterdir() if path.name.startswith(f"{metric_id}#")]
-        _merge(target, shards, rows, order)
+        _put_in_order(folder.score_journal(metric_id), folder.score_shards(metric_id), rows, order)
     _write_table(folder, planned, scores)
     summary = summarize([(key, prompt) for key, prompt, _ in planned], made, scores, cards)
     write_atomically(folder.summary, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return summary
 
 
-def write_checksums(folder: RunFolder, made: Mapping[str, Mapping[str, Any]]) -> None:
+def fold_shards(folder: RunFolder, metric_ids: Iterable[str]) -> None:
+    """Take the rows of shard journals into the journals of the whole run. Nobody else may be writing the run.
+
+    Raises:
+        IncompleteError: A journal cannot be written; a row is then in one of the two, or in both.
+    """
+    shards = {folder.samples(): folder.sample_shards()}
+    shards |= {folder.score_journal(metric_id): folder.score_shards(metric_id) for metric_id in metric_ids}
+    for target, parts in shards.items():
+        for part in parts:
+            with Journal(target) as journal:
+                journal.append(read_journal(part))
+            with saving(part):
+                part.unlink()
+
+
+def write_checksums(folder: RunFolder, made: Rows) -> None:
     """Write `SHA256SUMS` over every file of the run, as `sha256sum -c` reads it; clips by the hash in their row."""
     hashes = {
         row["clip"]: row["clip_sha256"] for row in made.values() if row.get("clip") and not row.get("master_dropped")
@@ -55,15 +72,24 @@ def write_checksums(folder: RunFolder, made: Mapping[str, Mapping[str, Any]]) ->
     write_atomically(folder.checksums, "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items())))
 
 
-def _merge(target: Path, parts: Any, rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> None:
-    text = "".join(json.dumps(rows[key], ensure_ascii=False, allow_nan=False) + "\n" for key in order if key in rows)
-    write_atomically(target, text)
-    for part in list(parts):
-        with saving(part):
-            part.unlink()
+def _put_in_order(target: Path, shards: Sequence[Path], rows: Rows, order: Sequence[str]) -> None:
+    """Rewrite a journal in plan order, one row per sample, and delete those of shards, unless it is so already."""
+    present = [key for key in order if key in rows]
+    if not shards and list(rows) == present and _count_lines(target) == len(present):
+        return
+    write_atomically(target, "".join(json_line(rows[key]) for key in present))
+    for shard in shards:
+        with saving(shard):
+            shard.unlink()
 
 
-def _write_table(folder: RunFolder, planned: Planned, scores: Mapping[str, Mapping[str, Any]]) -> None:
+def _count_lines(path: Path) -> int | None:
+    """Lines of a file that ends in a whole one; None for any other file."""
+    data = path.read_bytes() if path.is_file() else b"torn"
+    return data.count(b"\n") if data.endswith(b"\n") or not data else None
+
+
+def _write_table(folder: RunFolder, planned: Planned, scores: Mapping[str, Rows]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -96,5 +122,8 @@ def _write_table(folder: RunFolder, planned: Planned, scores: Mapping[str, Mappi
     )
     temporary = folder.table.with_name(f".{folder.table.name}.tmp")
     with saving(folder.table):
-        parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
-        temporary.replace(folder.table)
+        try:
+            parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+            temporary.replace(folder.table)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,12 +1,9 @@
-"""The files of a run folder: where each one is, how it is replaced atomically, and who may write."""
+"""The files of a run folder: where each one is, how it is read, and how it is replaced atomically."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +36,19 @@ class RunFolder:
         """The score journal of one metric, or that of one shard."""
         return self.scores / (f"{metric_id}#{shard}.jsonl" if shard else f"{metric_id}.jsonl")
 
+    def sample_shards(self) -> list[Path]:
+        """The sample journals of shards that are not yet taken in."""
+        return sorted(self.path.glob("samples-*.jsonl"))
+
+    def score_shards(self, metric_id: str) -> list[Path]:
+        """The score journals that shards left for one metric."""
+        return sorted(self.scores.glob(f"{_escape(metric_id)}#*.jsonl"))
+
     def read_samples(self) -> dict[str, dict[str, Any]]:
         """sample_key -> the row of its last attempt, over the journals of all shards."""
         rows: dict[str, dict[str, Any]] = {}
-        for path in [*sorted(self.path.glob("samples-*.jsonl")), self.samples()]:
+        # Shard journals come last: a writer of the whole run takes them in first, so what stands in them is newer.
+        for path in [self.samples(), *self.sample_shards()]:
             for row in read_journal(path):
                 known = rows.get(row["sample_key"])
                 if known is None or _standing(row) >= _standing(known):
@@ -52,11 +58,10 @@ class RunFolder:
     def read_scores(self, metric_id: str) -> dict[str, dict[str, Any]]:
         """sample_key -> its last score row of one metric, over the journals of all shards."""
         rows: dict[str, dict[str, Any]] = {}
-        for path in [*sorted(self.scores.glob(f"{_escape(metric_id)}#*.jsonl")), self.score_journal(metric_id)]:
+        for path in [self.score_journal(metric_id), *self.score_shards(metric_id)]:
             for row in read_journal(path):
                 known = rows.get(row["sample_key"])
-                same_clip = known is not None and known["clip_sha256"] == row["clip_sha256"]
-                if not (same_clip and known["status"] == "ok" and row["status"] != "ok"):
+                if known is None or known["clip_sha256"] != row["clip_sha256"] or _stands(row) >= _stands(known):
                     rows[row["sample_key"]] = row
         return rows
 
@@ -74,34 +79,13 @@ class RunFolder:
             info = json.loads(self.info.read_text(encoding="utf-8"))
         except ValueError as error:
             raise RunFolderError(f"{self.info}: not JSON: {error}", hint="restore it from a copy") from error
-        if info.get("schema") != SCHEMA:
+        schema = info.get("schema") if isinstance(info, dict) else None
+        if schema != SCHEMA:
             raise RunFolderError(
-                f"{self.info}: schema {info.get('schema')!r}, this version reads {SCHEMA}",
+                f"{self.info}: schema {schema!r}, this version reads {SCHEMA}",
                 hint="use the stepbench version that wrote the run",
             )
         return info
-
-    @contextmanager
-    def writing(self, shard: str = "") -> Iterator[None]:
-        """Hold the run (or one shard of it) against a second writer; a killed writer lets go by itself.
-
-        Raises:
-            RunFolderError: Another process is writing.
-            IncompleteError: The folder cannot be written.
-        """
-        lock = self.path / f".writing{'-' + shard if shard else ''}"
-        with saving(self.path):
-            self.clips.mkdir(parents=True, exist_ok=True)
-            self.scores.mkdir(exist_ok=True)
-            handle = lock.open("w")
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunFolderError(
-                    f"another process is writing {self.path}", hint="wait for it, or give this run another --run-id"
-                ) from error
-            yield
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -125,6 +109,11 @@ def write_atomically(path: Path, text: str) -> None:
 def _standing(row: dict[str, Any]) -> tuple[int, bool]:
     # Of two shards that made the same sample, the one that succeeded counts.
     return row["attempt"], row["outcome"] != "failed"
+
+
+def _stands(row: dict[str, Any]) -> bool:
+    # A score that is there is not undone by a later failure on the same clip.
+    return row["status"] == "ok"
 
 
 def _escape(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -13,12 +15,9 @@ from stepbench.executors.local import Lost, run_tasks
 from stepbench.generators.protocol import Generator
 from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
-from stepbench.runs.journal import Journal, saving
+from stepbench.runs.journal import Journal, RowBuffer, saving
 from stepbench.runs.plan import PlannedSample
 from stepbench.runs.sample_worker import Keep, MadeSample, SampleTask, sample_worker
-
-FLUSH_SECONDS = 0.2
-"""Rows are saved at once, but at most every so often: a kill redoes at most this much of very fast work."""
 
 
 def generate_missing(
@@ -44,50 +43,26 @@ def generate_missing(
     _remove_leftovers(folder, scratch_prefix)
     done = folder.read_samples()
     tasks = list(_pending(folder, samples, done))
+    if not tasks:
+        # Nothing to load a model for.
+        return
     make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout)
-    # Adapters that run a program end it themselves at the limit; the pool's own limit is the last resort.
-    limit = timeout * 1.1 + 10 if timeout else None
-    results = run_tasks(make_worker, tasks, workers=workers, timeout=limit)
-    with Journal(folder.samples(shard)) as journal, RowBuffer(journal.append) as rows:
-        for task, result in track(results, total=len(tasks), description="generating"):
-            rows.add(_commit(folder, task, result))
-    _remove_leftovers(folder, scratch_prefix)
-
-
-class RowBuffer:
-    """Gathers rows that come faster than a disk can sync, and saves them in one go."""
-
-    def __init__(self, save: Callable[[list[dict[str, Any]]], None]) -> None:
-        self._save = save
-        self._rows: list[dict[str, Any]] = []
-        self._last = 0.0
-
-    def add(self, *rows: dict[str, Any]) -> None:
-        """Take rows; save all that wait unless the last save was a moment ago."""
-        self._rows += rows
-        if time.monotonic() - self._last >= FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Save all rows that wait."""
-        rows, self._rows = self._rows, []
-        if rows:
-            self._save(rows)
-        self._last = time.monotonic()
-
-    def __enter__(self) -> RowBuffer:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        # Also after an interruption: what is made is kept.
-        self.flush()
+    results = run_tasks(make_worker, tasks, workers=workers, timeout=timeout)
+    try:
+        # `closing` ends the workers also when Ctrl-C or a full disk ends the loop.
+        with closing(results), Journal(folder.samples(shard)) as journal, RowBuffer(journal.append) as rows:
+            for task, result in track(results, total=len(tasks), description="generating"):
+                row = _commit(folder, task, result)
+                rows.add(row, seconds=row.get("seconds", {}).get("total", math.inf))
+    finally:
+        _remove_leftovers(folder, scratch_prefix)
 
 
 def _pending(
     folder: RunFolder, samples: Sequence[PlannedSample], done: Mapping[str, dict[str, Any]]
 ) -> Iterator[SampleTask]:
     planned = set()
-    present = {entry.name for entry in folder.clips.iterdir()}
+    present = set(os.listdir(folder.clips))
     for sample in samples:
         row = done.get(sample.key)
         if sample.key in planned or (row and _is_settled(row, present)):

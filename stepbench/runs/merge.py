@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stepbench.errors import NotComparableError, RunFolderError, UsageError
-from stepbench.runs.execute import Work, finish_run, update_info
+from stepbench.runs.execute import finish_run, update_info
 from stepbench.runs.folder import RunFolder, write_atomically
 from stepbench.runs.journal import Journal, saving
 from stepbench.runs.run import Run
+from stepbench.runs.writer import writing
 
 
 def merge_runs(sources: Sequence[Path], target: Path) -> Run:
@@ -35,7 +36,7 @@ def merge_runs(sources: Sequence[Path], target: Path) -> Run:
     _refuse_other_plans(sources, infos)
     rows = _rows(runs)
     folder = RunFolder(target)
-    with folder.writing():
+    with writing(folder) as writer:
         if folder.info.exists():
             _refuse_other_plans([sources[0], target], [infos[0], folder.read_info()])
         else:
@@ -51,7 +52,7 @@ def merge_runs(sources: Sequence[Path], target: Path) -> Run:
                 with Journal(folder.score_journal(metric_id)) as journal:
                     journal.append(RunFolder(run.folder).read_scores(metric_id).values())
         update_info(folder, lambda info: _united(info, infos))
-        return finish_run(folder, Work())
+        return finish_run(folder, writer, Run(target).planned)
 
 
 def _rows(runs: Sequence[Run]) -> dict[str, tuple[dict[str, Any], Path]]:

@@ -39,14 +39,14 @@ def choose_metrics(
         UsageError: An unknown or repeated name, or a metric whose needs are not met.
     """
     from metrics.errors import MetricError
-    from metrics.registry import OFFLINE, find
+    from metrics.registry import OFFLINE, describe
 
     default = [*OFFLINE, *(["shape_alignment"] if _shows_moving_shapes(prompts) else [])]
     wanted = default if names is None else [one for name in names for one in (default if name == "offline" else [name])]
     chosen: dict[str, ChosenMetric] = {}
     for name in wanted:
         try:
-            card = find(name).load().card
+            card = describe(name)
         except MetricError as error:
             raise UsageError(str(error), hint="`stepbench list metrics` shows them") from error
         _check_needs(card, prompts, reference_hash)

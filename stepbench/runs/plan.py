@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 from stepbench.canonical import sha256_json
 from stepbench.errors import UsageError
 from stepbench.generators.protocol import Generator
 from stepbench.records import Prompt, Settings, Suite
+
+Planned = TypeVar("Planned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ class Plan:
     suite: Suite
     samples: tuple[PlannedSample, ...]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hex sha256 over the suite and the samples in order. Metrics, workers and machines have no part in it."""
         return sha256_json({"suite": self.suite.hash, "samples": [sample.to_json() for sample in self.samples]})
@@ -59,7 +62,13 @@ def make_plan(
     for prompt in prompts:
         for seed in seeds:
             settings = generator.resolve(prompt, seed, offered)
-            key = sample_key(identity, prompt.text, seed, settings)
+            try:
+                key = sample_key(identity, prompt.text, seed, settings)
+            except (TypeError, ValueError) as error:
+                raise UsageError(
+                    f"the settings of {generator.card.name} are not plain JSON values: {error}, got {settings!r:.200}",
+                    hint="use texts, finite numbers, true, false, None and lists",
+                ) from error
             samples.append(PlannedSample(key=key, prompt=prompt, seed=seed, settings=settings))
     return Plan(suite=suite, samples=tuple(samples))
 
@@ -86,7 +95,7 @@ def common_settings(samples: Iterable[PlannedSample]) -> dict[str, Any]:
     return common
 
 
-def shard_of(samples: Sequence[PlannedSample], index: int, count: int) -> list[PlannedSample]:
+def shard_of(samples: Sequence[Planned], index: int, count: int) -> list[Planned]:
     """Every sample whose position in the plan is `index` modulo `count`, so 0/N and N/N name the same shard.
 
     Raises:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SAMPLE_FACTS = ("clip", "clip_sha256", "preview", "frames", "fps", "height", "width", "bytes", "attempt", "error")
+_SUMMARY_FACTS = (
+    *("metric", "metric_id", "direction", "unit", "n_planned", "n_scored", "n_failed", "n_refused", "coverage"),
+    *("n_units", "mean", "low", "high", "method"),
+)
 
 
 class Run:
@@ -65,7 +69,7 @@ class Run:
         return [(row["sample_key"], self.prompts[row["prompt_id"]], row["seed"]) for row in rows]
 
     def samples(self) -> pd.DataFrame:
-        """One row per planned sample, in plan order; `outcome` is None where nothing has been tried yet."""
+        """One row per planned sample, in plan order; `outcome` is missing (NaN) where nothing has been tried yet."""
         import pandas as pd
 
         made = self._files.read_samples()
@@ -143,7 +147,8 @@ class Run:
         import pandas as pd
 
         rows = self.read_summary()["metrics"]
-        return pd.DataFrame([{k: v for k, v in row.items() if not k.startswith("by_")} for row in rows])
+        plain = [{name: value for name, value in row.items() if not name.startswith("by_")} for row in rows]
+        return pd.DataFrame(plain, columns=list(plain[0]) if plain else list(_SUMMARY_FACTS))
 
     def read_summary(self) -> dict[str, Any]:
         """The whole parsed `summary.json`, groups included.
@@ -160,9 +165,11 @@ class Run:
 
     def clip(self, prompt_id: str, seed: int) -> Path | None:
         """The master clip of a sample, or None where there is none."""
-        samples = self.samples()
-        found = samples[(samples.prompt_id == prompt_id) & (samples.seed == seed)]
-        return self.folder / found.clip.iloc[0] if len(found) and found.clip.iloc[0] else None
+        made = self._files.read_samples()
+        rows = [
+            made.get(key, {}) for key, prompt, own_seed in self.planned if (prompt.id, own_seed) == (prompt_id, seed)
+        ]
+        return self.folder / rows[0]["clip"] if rows and rows[0].get("clip") else None
 
 
 def open_run(path: str | Path) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import shutil
@@ -9,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,7 +64,8 @@ def make_sample(
     row: dict[str, Any] = {"sample_key": task.key, "outcome": "ok", "attempt": task.attempt, "error": None}
     try:
         with saving(clips):
-            scratch = Path(tempfile.mkdtemp(dir=clips, prefix=scratch_prefix))
+            # Absolute: a program may change its folder before it writes.
+            scratch = Path(tempfile.mkdtemp(dir=clips, prefix=scratch_prefix)).absolute()
     except IncompleteError as error:
         return error
     try:
@@ -79,15 +81,16 @@ def make_sample(
         generated = time.perf_counter()
         stem = f"{task.prompt_id}-s{task.seed}"
         facts = _store(clip, scratch, stem, keep)
-        row |= facts
-        row["seconds"] = {
-            **clip.seconds,
+        seconds = {
+            **_finite("seconds", clip.seconds),
             "generate": generated - started,
             "store": time.perf_counter() - generated,
             "total": time.perf_counter() - started,
         }
-        row["peak_memory_bytes"] = peak_memory_bytes()
-        row["joules"] = None
+        peak = clip.peak_memory_bytes or peak_memory_bytes()
+        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak, "joules": None}
+        if clip.measures:
+            row["measures"] = _finite("measures", clip.measures)
         files = tuple(Path(facts[kind]).name for kind in ("clip", "preview") if facts[kind])
         return MadeSample(row=row, scratch=scratch, files=tuple(dict.fromkeys(files)))
     except Refused as refusal:
@@ -119,10 +122,12 @@ def _store(clip: Clip, scratch: Path, stem: str, keep: Keep) -> dict[str, Any]:
     from stepbench.video import VideoError, probe, read_clip, write_master, write_preview
     from stepbench.video.write import MASTER_SUFFIX, PREVIEW_SUFFIX
 
+    if not isinstance(clip, Clip):
+        raise VideoError(f"a generator must return a Clip, got {type(clip).__name__}", hint="return Clip(frames=...)")
     if clip.frames is not None:
         if clip.fps is None:
             raise VideoError("the generator returned frames without fps", hint="return Clip(frames=..., fps=...)")
-        frames, fps = clip.frames, clip.fps
+        frames, fps = clip.frames, float(clip.fps)
         master = scratch / f"{stem}{MASTER_SUFFIX}"
         with saving(master):
             write_master(master, frames, fps)
@@ -140,11 +145,14 @@ def _store(clip: Clip, scratch: Path, stem: str, keep: Keep) -> dict[str, Any]:
     if plays_in_browsers:
         preview = master
     elif keep != "masters":
-        preview = scratch / f"{stem}{PREVIEW_SUFFIX}"
+        # A delivered .mp4 that browsers do not play keeps its name; the preview stands beside it.
+        middle = ".preview" if master.suffix == PREVIEW_SUFFIX else ""
+        preview = scratch / f"{stem}{middle}{PREVIEW_SUFFIX}"
         with saving(preview):
             write_preview(preview, frames, fps)
-    with saving(master):
-        _fsync(master)
+    for file in {master, preview or master}:
+        with saving(file):
+            _fsync(file)
     return {
         "clip": f"clips/{master.name}",
         "clip_sha256": sha256_file(master),
@@ -155,6 +163,13 @@ def _store(clip: Clip, scratch: Path, stem: str, keep: Keep) -> dict[str, Any]:
         "width": frames.shape[3],
         "bytes": master.stat().st_size,
     }
+
+
+def _finite(kind: str, values: Mapping[str, Any]) -> dict[str, float]:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"the generator's {kind} must be finite, got {name}: {value}")
+    return {name: float(value) for name, value in values.items()}
 
 
 def _take(source: Path, target: Path) -> None:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepbench.canonical import sha256_file
 from stepbench.errors import StepbenchError
+
+if TYPE_CHECKING:
+    from stepbench.video import VideoClip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFile:
+    """A clip on disk and the sha256 its run recorded for it."""
+
+    path: Path
+    sha256: str
+
+    def read(self) -> VideoClip:
+        """The decoded clip.
+
+        Raises:
+            VideoError: The file is missing, damaged, or not the recorded one.
+        """
+        from stepbench.video import VideoError, read_clip
+
+        if self.path.is_file() and sha256_file(self.path) != self.sha256:
+            raise VideoError(
+                f"{self.path.name} changed since it was generated: its sha256 is no longer the journal's",
+                hint="delete the file and run again to generate it anew",
+            )
+        return read_clip(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,52 +45,69 @@ class ScoreTask:
     """One clip and the metrics it still lacks.
 
     Attributes:
+        dropped: The clip's file was dropped on purpose.
         metrics: metric_id -> registry name.
         reference: The clip to compare with, for metrics that need one.
     """
 
     sample_key: str
-    clip: Path
-    clip_sha256: str
+    clip: ClipFile
     prompt: str
     ground_truth: Mapping[str, Any] | None
     metrics: Mapping[str, str]
-    reference: Path | None = None
+    dropped: bool = False
+    reference: ClipFile | None = None
 
 
-def score_worker(names: Mapping[str, str]) -> Callable[[ScoreTask], list[dict[str, Any]]]:
+@dataclass(frozen=True, kw_only=True)
+class ScoredClip:
+    """One score row per metric of the task, and how long they took."""
+
+    rows: list[dict[str, Any]]
+    seconds: float
+
+
+def score_worker(names: Mapping[str, str]) -> Callable[[ScoreTask], ScoredClip]:
     """A worker with its metrics built. `names`: metric_id -> registry name, of the whole run."""
     from metrics.registry import build
 
     return partial(score_clip, {metric_id: build(name) for metric_id, name in names.items()})
 
 
-def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> list[dict[str, Any]]:
-    """One score row per metric of the task; a clip that cannot be read fails all of them by name."""
+def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
+    """Score one clip; one that cannot be read fails every metric by name, its reference those that need it."""
     from metrics.scoring import score_view
 
-    rows = {
-        metric_id: {
-            "sample_key": task.sample_key,
-            "clip_sha256": task.clip_sha256,
-            "metric_id": metric_id,
-            "value": None,
-            "n": 0,
-            "status": "failed",
-            "error": None,
-        }
-        for metric_id in task.metrics
-    }
+    started = time.perf_counter()
+    rows = {row["metric_id"]: row for row in unscored(task, "failed", "")}
+    wanted = {metric_id: metrics[metric_id] for metric_id in task.metrics}
+    with_reference = [metric_id for metric_id, metric in wanted.items() if "reference" in metric.card.needs]
     try:
-        view = _view(task)
+        clip = task.clip.read()
     except StepbenchError as error:
-        return [row | {"error": error.message} for row in rows.values()]
+        return ScoredClip(rows=unscored(task, "failed", error.message), seconds=time.perf_counter() - started)
+    reference = None
+    try:
+        reference = task.reference.read() if task.reference and with_reference else None
+    except StepbenchError as error:
+        for metric_id in with_reference:
+            rows[metric_id]["error"] = f"reference clip: {error.message}"
+            del wanted[metric_id]
     with _one_thread():
-        scores = score_view(view, {metric_id: metrics[metric_id] for metric_id in task.metrics})
+        scores = score_view(_view(task, clip, reference), wanted)
     for metric_id, score in scores.items():
-        found = {"value": score.value, "n": 1, "status": "ok"} if score.status == "ok" else {"error": score.error}
-        rows[metric_id] |= found
-    return list(rows.values())
+        found = {"value": score.value, "n": 1, "status": "ok", "error": None}
+        rows[metric_id] |= found if score.status == "ok" else {"error": score.error}
+    return ScoredClip(rows=list(rows.values()), seconds=time.perf_counter() - started)
+
+
+def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
+    """Rows that say why a clip has no value: `status` is `failed` or `unavailable`."""
+    row = {"sample_key": task.sample_key, "clip_sha256": task.clip.sha256}
+    return [
+        {**row, "metric_id": metric_id, "value": None, "n": 0, "status": status, "error": error}
+        for metric_id in task.metrics
+    ]
 
 
 @contextmanager
@@ -82,22 +126,14 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(cv2_threads)
 
 
-def _view(task: ScoreTask) -> Any:
+def _view(task: ScoreTask, clip: VideoClip, reference: VideoClip | None) -> Any:
     import torch
 
     from metrics.view import ClipView
-    from stepbench.video import VideoError, read_clip
 
-    clip = read_clip(task.clip)
-    if sha256_file(task.clip) != task.clip_sha256:
-        raise VideoError(
-            f"{task.clip.name} changed since it was generated: its sha256 is no longer the journal's",
-            hint="delete the file and run again to generate it anew",
-        )
-    reference = torch.from_numpy(read_clip(task.reference).frames) if task.reference else None
     return ClipView(
         torch.from_numpy(clip.frames),
-        reference=reference,
+        reference=torch.from_numpy(reference.frames) if reference else None,
         prompt=task.prompt,
         ground_truth=task.ground_truth,
         fps=clip.fps,

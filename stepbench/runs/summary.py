@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepbench.records import Prompt
@@ -28,62 +28,69 @@ def summarize(
         cards: metric_id -> metric card.
     """
     outcomes = [made[key]["outcome"] if key in made else "missing" for key, _ in plan]
-    return {
-        "schema": 1,
-        "samples": {"planned": len(plan)}
-        | {name: outcomes.count(name) for name in ("ok", "failed", "refused", "missing")},
-        "metrics": [
-            {
-                "metric": cards[metric_id]["name"],
-                "metric_id": metric_id,
-                "direction": cards[metric_id]["direction"],
-                "unit": cards[metric_id]["unit"],
-                **_aggregate(plan, made, rows),
-                "by_category": _grouped(plan, made, rows, lambda prompt: prompt.category),
-                "by_language": _grouped(plan, made, rows, lambda prompt: prompt.language),
-            }
-            for metric_id, rows in scores.items()
-        ],
+    units = [prompt.pair_id or prompt.id for _, prompt in plan]
+    groupings = {
+        "by_category": _places([prompt.category for _, prompt in plan]),
+        "by_language": _places([prompt.language for _, prompt in plan]),
     }
+    metrics = []
+    for metric_id, rows in scores.items():
+        values = [_value(key, made, rows) for key, _ in plan]
+        card = cards[metric_id]
+        metrics.append(
+            {
+                "metric": card["name"],
+                "metric_id": metric_id,
+                "direction": card["direction"],
+                "unit": card["unit"],
+                **_aggregate(range(len(plan)), values, units, outcomes),
+                **{
+                    grouping: {
+                        name: _aggregate(places, values, units, outcomes) for name, places in sorted(groups.items())
+                    }
+                    for grouping, groups in groupings.items()
+                },
+            }
+        )
+    counts = {name: outcomes.count(name) for name in ("ok", "failed", "refused", "missing")}
+    return {"schema": 1, "samples": {"planned": len(plan)} | counts, "metrics": metrics}
 
 
-def _grouped(
-    plan: Sequence[tuple[str, Prompt]], made: Rows, rows: Rows, group_of: Callable[[Prompt], str]
+def _places(labels: Sequence[str]) -> dict[str, list[int]]:
+    """Label -> the places in the plan that bear it."""
+    places: dict[str, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    return places
+
+
+def _value(key: str, made: Rows, rows: Rows) -> float | None:
+    """The score of the clip that stands now, None where there is no good one."""
+    score, sample = rows.get(key), made.get(key)
+    if score is None or sample is None or score["status"] != "ok" or sample["outcome"] != "ok":
+        return None
+    return score["value"] if sample["clip_sha256"] == score["clip_sha256"] else None
+
+
+def _aggregate(
+    places: Sequence[int], values: Sequence[float | None], units: Sequence[str], outcomes: Sequence[str]
 ) -> dict[str, Any]:
-    groups: dict[str, list[tuple[str, Prompt]]] = {}
-    for key, prompt in plan:
-        groups.setdefault(group_of(prompt), []).append((key, prompt))
-    return {name: _aggregate(part, made, rows) for name, part in sorted(groups.items())}
-
-
-def _aggregate(plan: Sequence[tuple[str, Prompt]], made: Rows, rows: Rows) -> dict[str, Any]:
-    scored = [(rows[key]["value"], prompt.pair_id or prompt.id) for key, prompt in plan if _is_valid(key, made, rows)]
-    refused = sum(key in made and made[key]["outcome"] == "refused" for key, _ in plan)
-    estimate = mean_interval([value for value, _ in scored], [unit for _, unit in scored])
+    """Counts, mean and interval over the samples at some places of the plan."""
+    scored = [place for place in places if values[place] is not None]
+    refused = sum(outcomes[place] == "refused" for place in places)
+    estimate = mean_interval([values[place] for place in scored], [units[place] for place in scored])
     return {
-        "n_planned": len(plan),
+        "n_planned": len(places),
         "n_scored": len(scored),
-        "n_failed": len(plan) - len(scored) - refused,
+        "n_failed": len(places) - len(scored) - refused,
         "n_refused": refused,
-        "coverage": len(scored) / len(plan),
+        "coverage": len(scored) / len(places),
         "n_units": estimate.n_clusters,
         "mean": _number(estimate.estimate),
         "low": _number(estimate.low),
         "high": _number(estimate.high),
         "method": estimate.method,
     }
-
-
-def _is_valid(key: str, made: Rows, rows: Rows) -> bool:
-    """Whether a good score stands for the clip that stands now."""
-    row = rows.get(key)
-    return (
-        row is not None
-        and row["status"] == "ok"
-        and key in made
-        and made[key]["outcome"] == "ok"
-        and made[key]["clip_sha256"] == row["clip_sha256"]
-    )
 
 
 def _number(value: float) -> float | None:

@@ -21,13 +21,14 @@ def run_problems(path: Path) -> list[str]:
         planned = [(key, prompt) for key, prompt, _ in run.planned]
     except (StepbenchError, KeyError) as error:
         return [f"{path}: {error}"]
-    problems = _changed_files(folder)
+    problems = []
     keys = {key for key, _ in planned}
     problems += [f"{folder.samples()}: sample {key[:12]} is not in the plan" for key in made if key not in keys]
     for metric_id, rows in scores.items():
         problems += [f"scores of {metric_id}: sample {key[:12]} is not in the plan" for key in rows if key not in keys]
     if run.info["status"] not in ("complete", "incomplete"):
         return [*problems, f"{path}: the run is {run.info['status']}, not finished"]
+    problems += _changed_files(folder)
     summary = run.read_summary()
     if summary != summarize(planned, made, scores, run.metric_cards):
         problems.append(f"{folder.summary}: does not follow from the rows")
@@ -39,7 +40,7 @@ def run_problems(path: Path) -> list[str]:
 
 def _changed_files(folder: RunFolder) -> list[str]:
     if not folder.checksums.is_file():
-        return []
+        return [f"{folder.checksums}: missing"]
     problems = []
     for line in folder.checksums.read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")

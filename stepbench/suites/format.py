@@ -99,6 +99,8 @@ def inspect_suite(folder: Path) -> tuple[Suite | None, list[str]]:
     prompts: list[Prompt] = []
     seen: dict[str, int] = {}
     path = folder / PROMPTS_FILE
+    if not path.is_file():
+        return None, [*problems, f"{path}: missing"]
     for line_number, row, problem in _read_rows(path):
         where = f"{path}:{line_number}"
         if row is None:
@@ -141,9 +143,6 @@ def _read_card(path: Path) -> tuple[SuiteCard | None, list[str]]:
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, _PromptRow | None, str]]:
-    if not path.is_file():
-        yield 0, None, "missing"
-        return
     for line_number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
@@ -204,7 +203,8 @@ def _card_toml(card: SuiteCard) -> str:
         lines += ["", "[defaults]"]
         # A key in quotes may hold anything, dots included.
         lines += [
-            f"{key if key.isidentifier() else _toml(key)} = {_toml(value)}" for key, value in card.defaults.items()
+            f"{key if key.isascii() and key.isidentifier() else _toml(key)} = {_toml(value)}"
+            for key, value in card.defaults.items()
         ]
     return "\n".join(lines) + "\n"
 

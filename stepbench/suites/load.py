@@ -82,8 +82,8 @@ def select_prompts(
         and (not ids or prompt.id in ids)
     ]
     if limit is not None:
-        if limit < 1:
-            raise UsageError(f"limit must be at least 1, got {limit}", hint="leave -L out to take every prompt")
+        if limit < 0:
+            raise UsageError(f"limit cannot be negative, got {limit}", hint="leave -L out to take every prompt")
         kept = kept[:limit]
     if not kept:
         raise NothingSelectedError(

@@ -48,7 +48,12 @@ def obedient(prompt: str, seed: int) -> np.ndarray | list[str] | None:
 
 
 def signed(prompt: str, seed: int) -> np.ndarray:
-    """`noise`, slowly; the number of the process that makes the clip goes to the file named by TOY_PROCESSES."""
+    """`noise`, slowly; the number of the process that makes the clip goes to the file named by TOY_PROCESSES.
+
+    With TOY_HOLD in the environment it waits until the file of that name is there.
+    """
     with Path(os.environ["TOY_PROCESSES"]).open("a", encoding="utf-8") as handle:
         handle.write(f"{os.getpid()}\n")
+    while "TOY_HOLD" in os.environ and not Path(os.environ["TOY_HOLD"]).exists():
+        time.sleep(0.01)
     return noise(prompt, seed, sleep=0.05)

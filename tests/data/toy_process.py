@@ -7,9 +7,11 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+DIED = 9
 PRELOADED = [
     "numpy",
     "cv2",
@@ -35,6 +37,7 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     These variables change the process:
         TOY_SAVE_EACH: Every row is saved at once, so that a test can watch the work go on.
         TOY_SCORE_AFTER: Scoring waits until this file is there.
+        TOY_DIE_AT: The process ends at once before it changes a file on disk for the so-manieth time.
         TOY_FILE_BYTES: No file can become larger than this.
         TOY_NO_PRIVILEGE: Permission bits count, even for root.
     """
@@ -58,6 +61,8 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
             return read(clip)
 
         score_worker.ClipFile.read = wait_and_read
+    if "TOY_DIE_AT" in environment:
+        die_at(int(environment["TOY_DIE_AT"]))
     if "TOY_FILE_BYTES" in environment:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(environment["TOY_FILE_BYTES"]),) * 2)
     if "TOY_NO_PRIVILEGE" in environment:
@@ -65,6 +70,24 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     # A test runner in the background ignores Ctrl-C and hands that down.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main(arguments)
+
+
+def die_at(last: int) -> None:
+    """Count the calls that put something on disk or take it away; end the process, as a kill would, at one of them."""
+    count = 0
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == last:
+                os._exit(DIED)
+            return function(*arguments, **options)
+
+        return call
+
+    for name in ("fsync", "replace", "rename", "link", "unlink", "rmdir", "ftruncate"):
+        setattr(os, name, counted(getattr(os, name)))
 
 
 def give_up_privileges() -> None:

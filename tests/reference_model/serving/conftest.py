@@ -104,6 +104,15 @@ def local(model_folder) -> TextToVideoPipeline:
     return load_pipeline(model_folder)
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The threads of the served process: sums are rounded by how they are split among them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass
 class ServingProcess:
     """A server as a user starts it."""

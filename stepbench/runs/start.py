@@ -1,0 +1,111 @@
+"""The beginning of a run: its plan and `run.json`, and what `run.json` says while the run goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from stepbench.errors import UsageError
+from stepbench.generators.protocol import Generator
+from stepbench.provenance import capture_environment, now
+from stepbench.runs.folder import SCHEMA, RunFolder, write_atomically
+from stepbench.runs.journal import saving
+from stepbench.runs.metric_set import ChosenMetric
+from stepbench.runs.plan import Plan, common_settings
+from stepbench.runs.reference import Reference
+from stepbench.runs.sample_worker import Keep
+
+
+def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequence[int], keep: Keep) -> None:
+    """Write plan and `run.json`, or see that those of an earlier call fit. `run.json` comes last: it makes the run.
+
+    Raises:
+        UsageError: The folder holds a run with another plan; the differing fields are named.
+        IncompleteError: The folder cannot be written.
+    """
+    known = folder.info.exists()
+    if known:
+        _refuse_other_plan(folder, folder.read_info(), plan, generator, seeds)
+    if not known or not folder.plan.is_file() or not folder.prompts.is_file():
+        planned_prompts = {sample.prompt.id: sample.prompt for sample in plan.samples}
+        write_atomically(folder.prompts, _lines(prompt.to_json() for prompt in planned_prompts.values()))
+        write_atomically(folder.plan, _lines(sample.to_json() for sample in plan.samples))
+    if not known:
+        info = {
+            "schema": SCHEMA,
+            "run_id": folder.path.name,
+            "status": "running",
+            "plan_hash": plan.hash,
+            "created_at": now(),
+            "generator": asdict(generator.card),
+            "suite": {
+                "name": plan.suite.name,
+                "version": plan.suite.card.version,
+                "hash": plan.suite.hash,
+                "licence": plan.suite.card.licence,
+            },
+            "settings": common_settings(plan.samples),
+            "seeds": list(seeds),
+            "n_planned": len(plan.samples),
+            "metric_cards": {},
+            "reference": None,
+            "keep": keep,
+            "environments": [],
+        }
+        write_atomically(folder.info, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+
+
+def note_work(folder: RunFolder, metrics: Sequence[ChosenMetric], reference: Reference | None) -> None:
+    """Say in `run.json` that the run is at work, with which metrics and references, and in which environment."""
+    cards = {metric.metric_id: metric.card for metric in metrics}
+    environment = capture_environment()
+
+    def noted(info: dict[str, Any]) -> dict[str, Any]:
+        known = info["environments"]
+        return info | {
+            "status": "running",
+            "updated_at": now(),
+            "metric_cards": info["metric_cards"] | cards,
+            "reference": {"run_id": reference.run.name, "hash": reference.hash} if reference else info["reference"],
+            "environments": known if environment in known else [*known, environment],
+        }
+
+    update_info(folder, noted)
+
+
+def _refuse_other_plan(
+    folder: RunFolder, info: dict[str, Any], plan: Plan, generator: Generator, seeds: Sequence[int]
+) -> None:
+    if info["plan_hash"] == plan.hash:
+        return
+    old_identity = {name: info["generator"][name] for name in generator.card.identity}
+    pairs = {
+        "generator": (old_identity, generator.card.identity),
+        "suite hash": (info["suite"]["hash"][:12], plan.suite.hash[:12]),
+        "settings": (info["settings"], common_settings(plan.samples)),
+        "seeds": (info["seeds"], list(seeds)),
+        "samples": (info["n_planned"], len(plan.samples)),
+    }
+    differing = "; ".join(f"{name}: {old} there, {new} now" for name, (old, new) in pairs.items() if old != new)
+    raise UsageError(
+        f"{folder.path} holds a run with another plan ({differing or 'other prompts'})",
+        hint="give another --run-id, or leave it out to get one made from the plan",
+    )
+
+
+def update_info(folder: RunFolder, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Read, change and replace `run.json`; shards that do so at the same moment wait for one another."""
+    with saving(folder.path):
+        lock = (folder.path / ".run.json.lock").open("w")
+    with lock:
+        with saving(folder.path):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        changed = change(folder.read_info())
+        write_atomically(folder.info, json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

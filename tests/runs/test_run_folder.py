@@ -1,0 +1,145 @@
+"""The run folder read back: tables, gaps, folders of other versions, journals of shards."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stepbench import Run, open_run
+from stepbench.errors import RunFolderError
+from stepbench.runs.folder import RunFolder
+from stepbench.runs.journal import Journal
+
+NOISE = ["run", "-M", "python:toy_generators:noise", "-t", "mini", "-m", "flicker", "--run-id", "r"]
+
+
+@pytest.fixture
+def run(stepbench, make_suite):
+    make_suite("one", "two")
+    assert stepbench(*NOISE).code == 0
+    return open_run("runs/r")
+
+
+def test_tables_have_their_columns(run):
+    assert isinstance(run, Run)
+    assert run.samples().columns.tolist() == [
+        *("sample_key", "prompt_id", "seed", "text", "language", "category", "pair_id", "tags", "outcome"),
+        *("clip", "clip_sha256", "preview", "frames", "fps", "height", "width", "bytes", "attempt", "error"),
+        *("seconds_total", "peak_memory_bytes"),
+    ]
+    assert run.scores().columns.tolist() == [
+        *("sample_key", "prompt_id", "seed", "language", "category", "pair_id", "metric_id", "metric"),
+        *("value", "n", "status", "error"),
+    ]
+    assert set(run.summary().columns) >= {
+        *("metric", "metric_id", "direction", "unit", "n_planned", "n_scored", "n_failed", "n_refused"),
+        *("coverage", "mean", "low", "high", "method"),
+    }
+
+
+def test_a_run_tells_who_made_it_from_what(run):
+    assert (run.name, run.generator_name) == ("r", "python:toy_generators:noise")
+    assert run.suite_hash == run.info["suite"]["hash"]
+    assert run.info["settings"] == {"fps": 8, "sleep": 0.0}
+    assert run.info["generator"]["revision"]
+    assert run.info["metric_cards"]["flicker@1:native"]["direction"] == "lower"
+    assert (run.folder / run.samples()["clip"].iloc[0]).is_file()
+
+
+def test_the_score_table_is_there_as_parquet(run):
+    import pandas as pd
+
+    table = pd.read_parquet(run.folder / "scores.parquet")
+    assert table["value"].tolist() == run.scores()["value"].tolist()
+    assert table["sample_key"].tolist() == run.samples()["sample_key"].tolist()
+
+
+def test_what_was_not_tried_yet_is_missing_and_not_left_out(stepbench, make_suite):
+    make_suite("one", "two", "three")
+    assert stepbench(*NOISE, "--shard", "1/3").code == 0
+    run = open_run("runs/r")
+    assert run.samples()["outcome"].isna().tolist() == [True, False, True]
+    assert run.clip("p1", 0) is None
+    assert run.clip("p2", 0).is_file()
+    assert len(run.scores()) == 1
+    with pytest.raises(RunFolderError, match=r"has no summary.json: the run is partial"):
+        run.summary()
+
+
+def test_a_run_without_scores_has_empty_tables(stepbench, make_suite):
+    make_suite("one")
+    assert stepbench(*NOISE[:5], "--no-score", "--run-id", "r").code == 0
+    run = open_run("runs/r")
+    assert len(run.scores()) == 0
+    empty = run.summary()
+    assert len(empty) == 0
+    assert stepbench("score", "runs/r", "-m", "flicker").code == 0
+    assert empty.columns.tolist() == open_run("runs/r").summary().columns.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "is no run folder: run.json is missing"),
+        ("{", "run.json: not JSON"),
+        ("[]", "schema None, this version reads 1"),
+        ('{"schema": 2}', "schema 2, this version reads 1"),
+    ],
+)
+def test_folders_that_are_no_run_of_this_version_are_refused(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(RunFolderError, match=message):
+        open_run(tmp_path)
+
+
+def test_the_last_attempt_counts_and_of_two_equal_ones_the_good_one(tmp_path):
+    folder = RunFolder(tmp_path)
+    rows = {
+        "samples.jsonl": [("a", 1, "failed"), ("b", 1, "ok"), ("c", 2, "ok"), ("a", 2, "ok")],
+        "samples-0-of-2.jsonl": [("b", 1, "failed"), ("c", 1, "ok"), ("d", 1, "ok")],
+        "samples-1-of-2.jsonl": [("d", 1, "failed"), ("e", 1, "refused")],
+    }
+    for name, entries in rows.items():
+        with Journal(tmp_path / name) as journal:
+            journal.append({"sample_key": key, "attempt": n, "outcome": outcome} for key, n, outcome in entries)
+    found = {key: (row["attempt"], row["outcome"]) for key, row in folder.read_samples().items()}
+    assert found == {"a": (2, "ok"), "b": (1, "ok"), "c": (2, "ok"), "d": (1, "ok"), "e": (1, "refused")}
+
+
+def test_a_failure_undoes_no_score_of_the_same_clip(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.scores.mkdir()
+    entries = [
+        ("a", "clip", "ok", 1.0),
+        ("a", "clip", "failed", None),
+        ("b", "clip", "failed", None),
+        ("b", "clip", "ok", 2.0),
+        ("c", "clip", "ok", 3.0),
+        ("c", "other clip", "failed", None),
+        ("d", "clip", "ok", 4.0),
+        ("d", "clip", "ok", 5.0),
+    ]
+    with Journal(folder.score_journal("m@1:[x]*")) as journal:
+        journal.append(
+            {"sample_key": key, "clip_sha256": clip, "status": status, "value": value}
+            for key, clip, status, value in entries
+        )
+    assert {key: row["value"] for key, row in folder.read_scores("m@1:[x]*").items()} == {
+        "a": 1,
+        "b": 2,
+        "c": None,
+        "d": 5,
+    }
+
+
+def test_temporary_files_of_a_killed_process_are_no_part_of_a_run(run, stepbench):
+    (run.folder / "clips" / ".tmp-all-x").mkdir()
+    (run.folder / "clips" / ".tmp-all-x" / "p1-s0.mkv").touch()
+    for name in (".run.json.77.tmp", "scores/.flicker@1:native.jsonl.77.tmp", "clips/.p1-s0.mkv.tmp"):
+        (run.folder / name).touch()
+    assert stepbench(*NOISE).code == 0
+    assert not [path for path in run.folder.rglob("*") if "tmp" in path.name]
+    info = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert info["status"] == "complete"

@@ -113,6 +113,6 @@ def _print_prompts(comparison: Comparison, metric: str, count: int) -> None:
 def _pairs_of_other_geometry(run_a: Run, run_b: Run) -> int:
     geometry = ["frames", "height", "width", "fps"]
     sides = [run.samples().set_index(["prompt_id", "seed"]) for run in (run_a, run_b)]
-    made = [side[side.outcome == "ok"][geometry] for side in sides]
+    made = [side.loc[side["outcome"] == "ok", geometry] for side in sides]
     both = made[0].index.intersection(made[1].index)
     return int((made[0].loc[both] != made[1].loc[both]).any(axis=1).sum())

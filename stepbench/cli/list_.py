@@ -102,12 +102,12 @@ def _generators() -> list[dict[str, Any]]:
 
 def _metrics() -> list[dict[str, Any]]:
     from metrics.errors import MetricError
-    from metrics.registry import METRICS
+    from metrics.registry import METRICS, describe
 
     rows = []
-    for name, entry in METRICS.items():
+    for name in METRICS:
         try:
-            card = entry.load().card
+            card = describe(name)
         except MetricError as error:
             rows.append({"metric": name, "status": str(error)})
             continue

@@ -62,6 +62,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if hasattr(value, "item"):
-        return _plain(value.item())
-    return value
+    # NumPy scalars, told by their method: importing NumPy here would slow every command down.
+    unwrap = getattr(value, "item", None)
+    return _plain(unwrap()) if unwrap else value

@@ -76,3 +76,5 @@ def test_a_run_records_each_environment_once(stepbench, make_suite, workplace, m
     monkeypatch.setenv("PYTHONHASHSEED", "5")
     stepbench(*arguments)
     assert [each["variables"].get("PYTHONHASHSEED") for each in environments()] == [None, "5"]
+    info = json.loads((workplace / "runs/r/run.json").read_text(encoding="utf-8"))
+    assert info["environment"] == environments()[-1]

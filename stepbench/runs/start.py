@@ -70,6 +70,7 @@ def note_work(folder: RunFolder, metrics: Sequence[ChosenMetric], reference: Ref
             "updated_at": now(),
             "metric_cards": info["metric_cards"] | cards,
             "reference": {"run_id": reference.run.name, "hash": reference.hash} if reference else info["reference"],
+            "environment": environment,
             "environments": known if environment in known else [*known, environment],
         }
 

@@ -98,7 +98,8 @@ def test_workers_that_die_at_the_start_end_the_work(toys):
 
 def test_closing_ends_the_workers_and_the_programs_they_run(toys, workplace):
     note = workplace / "child"
-    work = run_tasks(toys.make_square, [3, note], workers=2)
+    # The first worker that is ready takes the first task, so it is under way when the second comes back.
+    work = run_tasks(toys.make_square, [note, 3], workers=2)
     assert next(work) == (3, 9)
     wait_until(lambda: note.exists() and note.read_text(encoding="utf-8"))
     work.close()

@@ -170,7 +170,7 @@ def _samples(run: Run, board: BoardFolder) -> pd.DataFrame:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    info, reference, environments = run.info, run.info["reference"], run.info["environments"]
+    info, reference, environment = run.info, run.info["reference"], run.info["environment"]
     found = {
         **{name: info[name] for name in ("run_id", "plan_hash", "created_at", "updated_at")},
         **{name: info["generator"][name] for name in ("revision", "weights_hash", "licence", "description")},
@@ -179,7 +179,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "settings": canonical_json(info["settings"]),
         "seeds": canonical_json(info["seeds"]),
         "reference": reference["run_id"] if reference else None,
-        "stepbench": environments[-1]["stepbench"] if environments else None,
+        "stepbench": environment["stepbench"] if environment else None,
     }
     return {name: None if found[name] is None else str(found[name]) for name in FACTS}
 

@@ -42,7 +42,7 @@ def merge_runs(sources: Sequence[Path], target: Path) -> Run:
         else:
             for name in ("prompts.jsonl", "plan.jsonl"):
                 write_atomically(target / name, (sources[0] / name).read_text(encoding="utf-8"))
-            info = infos[0] | {"run_id": target.name, "metric_cards": {}, "environments": []}
+            info = infos[0] | {"run_id": target.name, "metric_cards": {}, "earlier_environments": []}
             write_atomically(folder.info, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
         _bring_clips(folder, rows)
         with Journal(folder.samples()) as journal:
@@ -91,11 +91,13 @@ def _bring_clips(folder: RunFolder, rows: dict[str, tuple[dict[str, Any], Path]]
 
 def _united(info: dict[str, Any], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     cards = dict(info["metric_cards"])
-    environments = list(info["environments"])
+    environments = list(info["earlier_environments"])
     for other in infos:
         cards |= other["metric_cards"]
-        environments += [environment for environment in other["environments"] if environment not in environments]
-    return info | {"metric_cards": cards, "environments": environments}
+        for environment in [*other["earlier_environments"], other["environment"]]:
+            if environment not in (None, info["environment"], *environments):
+                environments.append(environment)
+    return info | {"metric_cards": cards, "earlier_environments": environments}
 
 
 def _refuse_other_plans(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> None:

@@ -53,7 +53,8 @@ def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequen
             "metric_cards": {},
             "reference": None,
             "keep": keep,
-            "environments": [],
+            "environment": None,
+            "earlier_environments": [],
         }
         write_atomically(folder.info, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
 
@@ -64,14 +65,16 @@ def note_work(folder: RunFolder, metrics: Sequence[ChosenMetric], reference: Ref
     environment = capture_environment()
 
     def noted(info: dict[str, Any]) -> dict[str, Any]:
-        known = info["environments"]
+        last, earlier = info["environment"], info["earlier_environments"]
+        if last not in (None, environment):
+            earlier = [*(one for one in earlier if one not in (last, environment)), last]
         return info | {
             "status": "running",
             "updated_at": now(),
             "metric_cards": info["metric_cards"] | cards,
             "reference": {"run_id": reference.run.name, "hash": reference.hash} if reference else info["reference"],
             "environment": environment,
-            "environments": known if environment in known else [*known, environment],
+            "earlier_environments": earlier,
         }
 
     update_info(folder, noted)

@@ -20,6 +20,10 @@ ENVIRONMENT_VARIABLES = (
     "PYTHONHASHSEED",
     "SLURM_ARRAY_TASK_COUNT",
     "SLURM_ARRAY_TASK_ID",
+    "STEPBENCH_DIFFUSERS_DEVICE",
+    "STEPBENCH_DIFFUSERS_OFFLOAD",
+    "STEPBENCH_STEP_VIDEO_DEVICE",
+    "STEPBENCH_STEP_VIDEO_OFFLOAD",
 )
 """The only environment variables that are recorded: they change results or speed, and hold no secrets."""
 

@@ -12,9 +12,10 @@ from reference_model.errors import ReferenceModelError
 from reference_model.presets import Preset
 from stepbench import __version__
 from stepbench.errors import UsageError
+from stepbench.generators.placement import Placement
 from stepbench.generators.protocol import Clip
 from stepbench.generators.step_video_costs import cost_record
-from stepbench.generators.step_video_runtime import Placement, StageClock, load_model, placement
+from stepbench.generators.step_video_runtime import StageClock, load_model, placement
 from stepbench.generators.step_video_settings import resolve_settings, sampling_of
 from stepbench.generators.step_video_weights import weights_hash
 from stepbench.records import GeneratorCard, Prompt, Request, Settings

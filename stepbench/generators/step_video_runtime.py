@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,46 +11,24 @@ from typing import TYPE_CHECKING
 
 from reference_model.config import SamplingConfig
 from reference_model.errors import ReferenceModelError
-from stepbench.errors import EnvironmentUnfitError, UsageError
+from stepbench.errors import UsageError
+from stepbench.generators.placement import Placement, read_placement
 from stepbench.records import Settings
 
 if TYPE_CHECKING:
     from reference_model import TextToVideoPipeline
 
-DEVICE_VARIABLE = "STEPBENCH_STEP_VIDEO_DEVICE"
-OFFLOAD_VARIABLE = "STEPBENCH_STEP_VIDEO_OFFLOAD"
 OFFLOADS = ("none", "stages")
 """What rests in main memory: nothing, or the parts of every stage but the one at work."""
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where a model runs. Not part of any key: it changes time and memory, not what is asked for."""
-
-    device: str
-    offload: str
-
-
 def placement() -> Placement:
-    """Device and offload from the environment; a GPU without offload where there is one, else the CPU.
+    """Where the model runs, from `STEPBENCH_STEP_VIDEO_DEVICE` and `STEPBENCH_STEP_VIDEO_OFFLOAD`.
 
     Raises:
         EnvironmentUnfitError: A device that is not there, or an unknown offload.
     """
-    import torch
-
-    device = os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
-    offload = os.environ.get(OFFLOAD_VARIABLE) or "none"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise EnvironmentUnfitError(
-            f"{DEVICE_VARIABLE}={device} cannot be used here: {reason}", hint="unset it, or give cpu, cuda or cuda:1"
-        ) from error
-    if offload not in OFFLOADS:
-        raise EnvironmentUnfitError(f"unknown {OFFLOAD_VARIABLE}={offload}", hint=f"give {' or '.join(OFFLOADS)}")
-    return Placement(device, offload)
+    return read_placement("STEPBENCH_STEP_VIDEO", OFFLOADS)
 
 
 def load_model(folder: Path, sampling: SamplingConfig, settings: Settings, place: Placement) -> TextToVideoPipeline:

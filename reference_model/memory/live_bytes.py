@@ -24,18 +24,23 @@ class LiveBytes(TorchDispatchMode):
         self.peak = 0
         self._now = 0
         self._alive: dict[int, weakref.ref] = {}
-        self._outside: set[int] = set()
+        self._outside: dict[int, weakref.ref] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for leaf in tree_leaves((args, kwargs)):
             if isinstance(leaf, torch.Tensor) and leaf.untyped_storage()._cdata not in self._alive:
-                self._outside.add(leaf.untyped_storage()._cdata)
+                self._leave_out(leaf.untyped_storage())
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor):
                 self._count(leaf.untyped_storage())
         self.peak = max(self.peak, self._now)
         return result
+
+    def _leave_out(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        # Once it is freed, its address may be given to a tensor that does count.
+        self._outside[key] = weakref.ref(storage, lambda _: self._outside.pop(key, None))
 
     def _count(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from reference_model.memory.live_bytes import LiveBytes
@@ -28,3 +29,14 @@ def test_the_meta_device_counts_what_would_be():
     with LiveBytes() as live:
         torch.empty(10**6, 10**6, dtype=torch.bfloat16, device="meta")
     assert live.peak == 2 * 10**12
+
+
+def test_address_of_a_freed_outside_tensor_counts_again():
+    kept = []
+    with LiveBytes() as live:
+        for _ in range(100):
+            outside = torch.tensor([1.0, 2.0])
+            inside = outside + 1
+            del outside, inside
+            kept.append(torch.empty(1000))
+    assert live.peak == pytest.approx(100 * 4000, abs=16)

@@ -30,3 +30,7 @@ class ShapeError(ReferenceModelError):
 
 class CheckpointError(ReferenceModelError):
     """A checkpoint that does not hold exactly the tensors of the model."""
+
+
+class TrainingError(ReferenceModelError):
+    """A training run that has broken down."""

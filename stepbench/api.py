@@ -19,7 +19,7 @@ from stepbench.runs.metric_set import choose_metrics
 from stepbench.runs.plan import Plan, make_plan
 from stepbench.runs.reference import open_reference
 from stepbench.runs.run import Run, open_run
-from stepbench.runs.sample_worker import Keep
+from stepbench.runs.store_clip import Keep
 from stepbench.suites import load_suite
 from stepbench.suites.load import select_prompts
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reference_model.checkpoint.layout import ModelFolder, read_json
 from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig, TransformerConfig, VAEConfig
-from reference_model.presets import Preset
+from reference_model.presets import Preset, step_video_t2v_turbo
 
 Config = TypeVar("Config", TransformerConfig, StepLLMConfig, ClipConfig, SamplingConfig)
 logger = logging.getLogger(__name__)
@@ -35,8 +35,29 @@ def read_vae_config(folder: ModelFolder) -> VAEConfig:
 
 
 def read_sampling(folder: ModelFolder) -> SamplingConfig:
-    """The folder's default settings; the released folders have none, and then they are those of `step_video_t2v()`."""
-    return read_config(SamplingConfig, folder.sampling if folder.sampling.is_file() else folder.scheduler_config)
+    """The folder's default settings: its own, or the recommended ones of the release that it is named after.
+
+    The released folders have no `sampling.json`. A folder called like the Turbo release then samples as
+    `step_video_t2v_turbo()`, any other one as `step_video_t2v()`: no file and no tensor shape tells the two apart.
+    """
+    if folder.sampling.is_file():
+        return read_config(SamplingConfig, folder.sampling)
+    sampling = read_config(SamplingConfig, folder.scheduler_config)
+    if not is_named_turbo(folder.root):
+        return sampling
+    turbo = step_video_t2v_turbo().sampling
+    return sampling.changed(num_steps=turbo.num_steps, guidance_scale=turbo.guidance_scale, time_shift=turbo.time_shift)
+
+
+def is_named_turbo(root: Path) -> bool:
+    """Whether a folder has the name of the Turbo release, by itself or as a snapshot in the cache of the hub's client.
+
+    Case and punctuation do not matter: `stepvideo-t2v-turbo`, `Step-Video-T2V-Turbo`.
+    """
+    root = root.resolve()
+    # .../models--stepfun-ai--stepvideo-t2v-turbo/snapshots/COMMIT
+    named = root.parent.parent if root.parent.name == "snapshots" else root
+    return "".join(filter(str.isalnum, named.name.lower())).endswith("stepvideot2vturbo")
 
 
 def read_preset(root: Path | str) -> Preset:

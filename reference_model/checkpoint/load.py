@@ -118,8 +118,8 @@ def load_pipeline(
 
     Args:
         root: The folder: the released one as it is, or one that `save_pipeline` wrote.
-        sampling: Default settings. None takes the folder's `sampling.json`; the released folders have none, and then
-            they are those of `step_video_t2v()`. Give `step_video_t2v_turbo().sampling` for Turbo.
+        sampling: Default settings. None takes those of the folder, as `read_sampling` says: a Turbo release is
+            recognised by its name alone, so give `step_video_t2v_turbo().sampling` where it is called otherwise.
         device: Where all weights go; None means the CPU.
         dtype: What all weights are cast to; None keeps what is on disk.
 

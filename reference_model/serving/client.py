@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from torch import Tensor
 
 from reference_model.serving.access import check_token
+from reference_model.serving.address import parse_url
 from reference_model.serving.errors import ServingError
 from reference_model.serving.wire import JSON_TYPE, PROTOCOL, SERVICE, TensorRule, unpack
 
@@ -35,22 +35,13 @@ class ServingClient:
     """
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 600.0) -> None:
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise ServingError(f"the URL {url!r} has no valid port: {error}") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
-            raise ServingError(
-                f"a server's URL must be http://HOST:PORT or https://HOST, got {url!r}",
-                hint="a token is an argument of its own",
-            )
+        address = parse_url(url)
         if timeout <= 0:
             raise ServingError(f"timeout must be above 0 seconds, got {timeout}")
-        self.url = url.rstrip("/")
-        self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._address = (parts.hostname, port)
-        self._path = parts.path.rstrip("/")
+        self.url = address.url
+        self._kind = http.client.HTTPSConnection if address.encrypted else http.client.HTTPConnection
+        self._address = (address.host, address.port)
+        self._path = address.path
         self._token = None if token is None else check_token(token)
         self._timeout = timeout
 

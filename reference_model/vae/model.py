@@ -14,7 +14,7 @@ from reference_model.vae.chunks import blend_borders
 from reference_model.vae.decoder import Decoder
 from reference_model.vae.encoder import Encoder
 from reference_model.vae.lengths import FRAMES_PER_CHUNK, LATENT_FRAMES_PER_CHUNK, SPATIAL_FACTOR, latent_frames
-from reference_model.vae.posterior import DiagonalGaussian, Latents
+from reference_model.vae.posterior import DiagonalGaussian, Generators, Latents
 
 Clips = Float[Tensor, "batch time 3 height width"]
 
@@ -72,7 +72,7 @@ class VideoVAE(nn.Module):
         """Pixels of one chunk of at most 3 latent frames by itself, without blending: f frames become 8f - 7."""
         return self.decoder(latents.to(self.decoder.conv_out.weight).transpose(1, 2)).transpose(1, 2)
 
-    def forward(self, clips: Clips, generator: torch.Generator | None = None) -> tuple[Clips, DiagonalGaussian]:
+    def forward(self, clips: Clips, generator: Generators = None) -> tuple[Clips, DiagonalGaussian]:
         """Reconstruction from a sample of the posterior, and the posterior: what training needs of one step."""
         posterior = self.encode(clips)
         return self.decode(posterior.sample(generator)), posterior

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
 
 LOGVAR_RANGE = (-30.0, 20.0)
 
@@ -38,8 +41,18 @@ class DiagonalGaussian:
         """Standard deviations."""
         return torch.exp(0.5 * self.logvar)
 
-    def sample(self, generator: torch.Generator | None = None) -> Latents:
-        """`mean + std * noise`; the noise is drawn in float32 on the generator's device (default: the CPU)."""
-        device = None if generator is None else generator.device
-        noise = torch.randn(self.mean.shape, generator=generator, device=device)
+    def sample(self, generator: Generators = None) -> Latents:
+        """`mean + std * noise`; the noise is drawn in float32 on the generator's device (default: the CPU).
+
+        Args:
+            generator: One for the whole batch, or one per row, so that a row's noise does not depend on its neighbours.
+        """
+        if generator is None or isinstance(generator, torch.Generator):
+            noise = _normal(self.mean.shape, generator)
+        else:
+            noise = torch.stack([_normal(row.shape, one) for row, one in zip(self.mean, generator, strict=True)])
         return self.mean + self.std * noise.to(self.mean)
+
+
+def _normal(shape: torch.Size, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(shape, generator=generator, device=None if generator is None else generator.device)

@@ -110,7 +110,7 @@ class StepVideoVAE:
         return Code(data=stored, bits=stored.numel() * stored.element_size() * 8)
 
     def decode(self, code: Code, settings: Settings) -> np.ndarray:
-        """Frames of latents, rounded to the nearest level; memory does not grow with the clip."""
+        """Frames of latents, rounded to the nearest level; beside them, memory does not grow with the clip."""
         import torch
 
         from reference_model.sampling.pixels import to_uint8

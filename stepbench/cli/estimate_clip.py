@@ -29,7 +29,7 @@ def print_clip_estimate(
         return ExitCode.OK
     rows = [
         {
-            "stage": stage["stage"],
+            "stage": stage["stage"] + (f" (at {stage['served_by']})" if stage["served_by"] else ""),
             "parameters": f"{stage['parameters']:,}",
             "weights": _gigabytes(stage["weight_bytes"]),
             "activations": _gigabytes(stage["activation_bytes"]),

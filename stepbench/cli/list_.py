@@ -1,4 +1,4 @@
-"""`stepbench list suites`, `prompts`, `generators`, `metrics`, `runs`."""
+"""`stepbench list suites`, `prompts`, `generators`, `autoencoders`, `metrics`, `weights`, `runs`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from cyclopts import Parameter
 
 from stepbench.cli.options import Json, Out
 from stepbench.cli.output import note, print_records, print_table
+from stepbench.cli.weights import list_weights
 from stepbench.errors import ExitCode, StepbenchError, UsageError
 
-Kind = Literal["suites", "prompts", "generators", "metrics", "runs"]
+Kind = Literal["suites", "prompts", "generators", "autoencoders", "metrics", "weights", "runs"]
 
 
 def list_command(
@@ -30,10 +31,13 @@ def list_command(
     """
     if kind == "prompts" and suite is None:
         raise UsageError("list prompts needs a suite", hint="add -t SUITE")
+    if kind == "weights":
+        return list_weights(json=json)
     rows = {
         "suites": _suites,
         "prompts": lambda: _prompts(suite or ""),
         "generators": _generators,
+        "autoencoders": _autoencoders,
         "metrics": _metrics,
         "runs": lambda: _runs(out),
     }[kind]()
@@ -98,6 +102,13 @@ def _generators() -> list[dict[str, Any]]:
         if not spec.startswith("world:"):
             rows.append({"generator": spec, "what": what})
     return rows
+
+
+def _autoencoders() -> list[dict[str, Any]]:
+    from stepbench.autoencoders.registry import autoencoder_families
+
+    parts = [line.partition("  ") for line in autoencoder_families().values()]
+    return [{"autoencoder": spec, "what": what} for spec, _, what in parts]
 
 
 def _metrics() -> list[dict[str, Any]]:

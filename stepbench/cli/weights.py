@@ -30,7 +30,9 @@ def list_weights(*, json: Json = False) -> int:
     if json:
         print_records(rows)
     else:
-        print_table(rows, list(rows[0]))
+        print_table(rows, [column for column in rows[0] if column != "note"])
+        for text in dict.fromkeys(weights.note for weights in EXTERNAL_WEIGHTS if weights.note):
+            note(f"{', '.join(weights.name for weights in EXTERNAL_WEIGHTS if weights.note == text)}: {text}")
     return ExitCode.OK
 
 

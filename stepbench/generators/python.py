@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from stepbench.records import GeneratorCard, Prompt, Request, Settings
 class PythonGenerator:
     """Calls `function(prompt, seed=..., **settings)` once per sample.
 
-    The function returns frames, uint8 RGB (time, channel, height, width) as a NumPy array or a torch tensor, or the
-    path of a video file. It raises `stepbench.Refused` to decline a prompt. The setting `fps` (default 8) gives the
-    rate of returned frames. Settings the function has no parameter for are refused, unless it takes `**settings`.
+    The function returns frames, uint8 RGB (time, channel, height, width) as a NumPy array or a torch tensor, or yields
+    such pieces of the clip one after the other, or returns the path of a video file. It raises `stepbench.Refused` to
+    decline a prompt. The setting `fps` (default 8) gives the rate of returned frames. Settings the function has no
+    parameter for are refused, unless it takes `**settings`.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], revision: str) -> None:
@@ -72,7 +73,9 @@ class PythonGenerator:
             copy = request.output_dir / f"clip{Path(result).suffix}"
             shutil.copyfile(result, copy)
             return Clip(path=copy)
-        return Clip(frames=np.asarray(result), fps=float(request.settings["fps"]))
+        # Pieces are encoded as they come.
+        frames = map(np.asarray, result) if isinstance(result, Iterator) else np.asarray(result)
+        return Clip(frames=frames, fps=float(request.settings["fps"]))
 
 
 def python_generator(argument: str) -> PythonGenerator:

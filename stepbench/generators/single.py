@@ -11,9 +11,10 @@ from stepbench.errors import IncompleteError, Refused, StepbenchError, UsageErro
 from stepbench.generators.protocol import Generator
 from stepbench.records import Prompt, Request, Settings
 from stepbench.runs.journal import saving
-from stepbench.video import VideoError, read_clip, write_master, write_preview
+from stepbench.runs.store_clip import open_clip, write_frames
+from stepbench.video import VideoError, master_writer, preview_writer
 
-WRITERS = {".mkv": write_master, ".mp4": write_preview}
+WRITERS = {".mkv": master_writer, ".mp4": preview_writer}
 
 
 def generate_clip(
@@ -38,15 +39,8 @@ def generate_clip(
         request = Request(
             prompt_id=prompt.id, text=text, seed=seed, settings=resolved, output_dir=scratch, timeout=timeout
         )
-        clip = generator.generate(request)
-        decoded = read_clip(clip.path) if clip.path else None
-        frames, fps = (decoded.frames, decoded.fps) if decoded else (clip.frames, clip.fps)
-        if frames is None or fps is None:
-            raise TypeError("it returned neither a path nor frames with fps")
-        written = scratch / f"out{path.suffix}"
-        with saving(path):
-            WRITERS[path.suffix](written, frames, fps)
-            written.replace(path)
+        chunks, fps = open_clip(generator.generate(request))
+        size = write_frames(chunks, [WRITERS[path.suffix](path, fps)], path)
     except Refused as refusal:
         raise IncompleteError(f"{generator.card.name} refused: {refusal}", hint="change the prompt") from refusal
     except VideoError as error:
@@ -57,10 +51,11 @@ def generate_clip(
         raise IncompleteError(f"{generator.card.name} failed: {type(error).__name__}: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    shape = dict(zip(("frames", "height", "width"), (frames.shape[0], *frames.shape[2:]), strict=True))
     return {
         "path": str(path),
-        **shape,
+        "frames": size.frames,
+        "height": size.height,
+        "width": size.width,
         "fps": fps,
         "seed": seed,
         "settings": resolved,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reference_model.checkpoint.configs import read_preset
 from reference_model.errors import ReferenceModelError
 from reference_model.presets import Preset
@@ -15,8 +13,8 @@ from stepbench.errors import UsageError
 from stepbench.generators.placement import Placement
 from stepbench.generators.protocol import Clip
 from stepbench.generators.step_video_costs import cost_record
-from stepbench.generators.step_video_runtime import StageClock, load_model, placement
-from stepbench.generators.step_video_settings import resolve_settings, sampling_of
+from stepbench.generators.step_video_runtime import StageClock, decoded_frames, load_model, placement, served_elsewhere
+from stepbench.generators.step_video_settings import URLS, resolve_settings, sampling_of
 from stepbench.generators.step_video_weights import weights_hash
 from stepbench.records import GeneratorCard, Prompt, Request, Settings
 
@@ -31,8 +29,9 @@ class StepVideoGenerator:
     """Calls the reference model once per sample. Weights, and torch with them, are loaded to make the first clip.
 
     Settings: frames, height, width, fps, steps, guidance, time_shift, negative_prompt, positive_magic, magic_prompts,
-    dtype, fp8; see `resolve_settings`. The environment's `STEPBENCH_STEP_VIDEO_DEVICE` and
-    `STEPBENCH_STEP_VIDEO_OFFLOAD` (none or stages) say where it runs.
+    dtype, fp8, variant, text_url, vae_url; see `resolve_settings`. The environment's `STEPBENCH_STEP_VIDEO_DEVICE` and
+    `STEPBENCH_STEP_VIDEO_OFFLOAD` (none or stages) say where it runs, and `STEPBENCH_SERVING_TOKEN` is the token of
+    servers that the URLs name.
 
     Args:
         folder: A model folder in the released layout.
@@ -69,12 +68,12 @@ class StepVideoGenerator:
     def generate(self, request: Request) -> Clip:
         """The clip of one request: on one machine, equal requests give equal bytes.
 
+        Its frames are decoded as they are taken, usually 17 at a time, so memory does not grow with their number.
+
         Raises:
             UsageError: Weights that are missing, damaged, or do not fit the configs.
-            EnvironmentUnfitError: The device is not there.
+            EnvironmentUnfitError: The device is not there, or a server does not answer.
         """
-        from reference_model.memory.offload import resident
-        from reference_model.memory.stream import stream_frames
         from reference_model.sampling.noise import seeded_noise
 
         settings = request.settings
@@ -82,18 +81,17 @@ class StepVideoGenerator:
         clock = StageClock(place.device)
         pipeline = self._pipeline(settings, place, clock)
         sampling = sampling_of(self.preset.sampling, settings)
-        with clock.stage("text_encode"):
+        with served_elsewhere(), clock.stage("text_encode"):
             text = pipeline.encode_prompts([request.text], sampling, settings["negative_prompt"])
         with clock.stage("denoise"):
             noise = seeded_noise([request.seed], pipeline.latent_shape(sampling), sampling.compat)
             latents = pipeline.denoise(noise, *text, sampling)
-        frames = np.empty((sampling.num_frames, 3, sampling.height, sampling.width), dtype=np.uint8)
-        with clock.stage("vae_decode"), resident(pipeline.vae, place.device):
-            start = 0
-            for chunk in stream_frames(pipeline.vae, latents, sampling.compat):
-                frames[start : start + len(chunk)] = chunk.numpy()
-                start += len(chunk)
-        return Clip(frames=frames, fps=sampling.fps, seconds=clock.seconds, peak_memory_bytes=clock.peak_memory_bytes())
+        return Clip(
+            frames=decoded_frames(pipeline.vae, latents, sampling.compat, clock),
+            fps=sampling.fps,
+            seconds=clock.seconds,
+            peak_memory_bytes=clock.peak_memory_bytes,
+        )
 
     def estimate(self, settings: Settings, *, tflops: float | None = None) -> dict[str, Any]:
         """What one clip costs by formula, without loading weights.
@@ -108,12 +106,12 @@ class StepVideoGenerator:
         return cost_record(self._folder, self.preset, settings, tflops=tflops)
 
     def _pipeline(self, settings: Settings, place: Placement, clock: StageClock) -> TextToVideoPipeline:
-        key = (place, settings["dtype"], settings["fp8"])
+        key = (place, settings["dtype"], settings["fp8"], *(settings.get(url) for url in URLS))
         if self._loaded is None or self._loaded[0] != key:
             # The old weights must go before the new ones come.
             self._loaded = None
             with clock.stage("load"):
-                self._loaded = (key, load_model(self._folder, self.preset.sampling, settings, place))
+                self._loaded = (key, load_model(self._folder, self.preset, settings, place))
         return self._loaded[1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from stepbench.errors import UsageError
 from stepbench.generators.step_video_settings import sampling_of
 from stepbench.generators.step_video_weights import stored_dtypes
 from stepbench.records import Settings
+
+_SERVED = {"text_encode": "text_url", "vae_decode": "vae_url"}
+"""Stage -> the setting with the server that does it, where there is one."""
 
 
 def cost_record(folder: Path, preset: Preset, settings: Settings, *, tflops: float | None) -> dict[str, Any]:
@@ -24,8 +28,9 @@ def cost_record(folder: Path, preset: Preset, settings: Settings, *, tflops: flo
 
     Returns:
         `flops`, `flops_per_step`, `seconds`; `peak_bytes` with all weights on the device, and `offloaded_peak_bytes`
-        with those of the stage at work alone; per stage parameters, bytes and operations; and the speeds that published
-        times of the released model imply, to choose `tflops` by.
+        with those of the stage at work alone, neither with stages of other processes; per stage parameters, bytes,
+        operations and the server that does it, if any (`served_by`); and the speeds that published times of the
+        released model imply, to choose `tflops` by.
 
     Raises:
         UsageError: A speed that is not above 0, or a weights file without a readable header.
@@ -36,11 +41,13 @@ def cost_record(folder: Path, preset: Preset, settings: Settings, *, tflops: flo
     asked: dict[str, str] = {part: settings["dtype"] for part in parts}
     dtypes = stored_dtypes(folder) if settings["dtype"] == "stored" else asked
     expected = estimate(preset, sampling_of(preset.sampling, settings), dtypes=dtypes, fp8=settings["fp8"])
+    elsewhere = {stage: settings[url] for stage, url in _SERVED.items() if url in settings}
+    here = replace(expected, stages={name: one for name, one in expected.stages.items() if name not in elsewhere})
     return {
         "flops": expected.flops,
         "flops_per_step": expected.step_flops,
-        "peak_bytes": expected.peak_bytes,
-        "offloaded_peak_bytes": expected.offloaded_peak_bytes,
+        "peak_bytes": here.peak_bytes,
+        "offloaded_peak_bytes": here.offloaded_peak_bytes,
         "seconds": None if tflops is None else expected.seconds(tflops),
         "tflops": tflops,
         "stages": [
@@ -50,6 +57,7 @@ def cost_record(folder: Path, preset: Preset, settings: Settings, *, tflops: flo
                 "weight_bytes": stage.weight_bytes,
                 "activation_bytes": stage.activation_bytes,
                 "flops": stage.flops,
+                "served_by": elsewhere.get(name),
             }
             for name, stage in expected.stages.items()
         ],

@@ -7,8 +7,11 @@ from typing import Any
 
 from reference_model.config import SamplingConfig
 from reference_model.errors import ReferenceModelError
-from reference_model.presets import Preset
+from reference_model.presets import Preset, step_video_t2v, step_video_t2v_turbo
 from reference_model.sampling.sizes import latent_shape
+from reference_model.serving.access import TOKEN_VARIABLE
+from reference_model.serving.address import parse_url
+from reference_model.serving.errors import ServingError
 from stepbench.errors import UsageError
 from stepbench.generators.settings import refuse_unknown_settings
 from stepbench.records import Settings
@@ -21,18 +24,27 @@ _NUMBERS = {"fps": "fps", "guidance": "guidance_scale", "time_shift": "time_shif
 _TEXTS = ("positive_magic", "negative_prompt")
 _SWITCHES = ("magic_prompts", "fp8")
 
+VARIANTS = {"t2v": step_video_t2v, "turbo": step_video_t2v_turbo}
+"""The two releases. Same code and configs, so apart from weights they differ in these recommended values alone."""
+_RECOMMENDED = ("num_steps", "guidance_scale", "time_shift")
+
+URLS = ("text_url", "vae_url")
+"""Servers of the parts that live in another process. Left out of the settings where they do not."""
+
 
 def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str, Any]:
     """All settings of a clip, defaults filled in from the model's sampling config.
 
     `magic_prompts` (default true) decides the defaults of `positive_magic`, which is appended to the prompt, and of
     `negative_prompt`: the model's own texts, or none. With a `guidance` of at most 1 the negative prompt has no effect.
+    `variant`, one of `VARIANTS`, decides the defaults of `steps`, `guidance` and `time_shift`, and is not kept itself;
+    without it they are the folder's. `text_url` and `vae_url` are kept only where they are given.
 
     Raises:
         UsageError: An unknown setting, a value of the wrong kind or out of range, or a size that the model cannot make,
             with the nearest ones that it can.
     """
-    sampling = preset.sampling
+    sampling = _recommended(name, preset.sampling, settings)
     magic = settings.get("magic_prompts", True)
     defaults = {
         **{setting: getattr(sampling, field) for setting, field in (_WHOLE | _NUMBERS).items()},
@@ -42,8 +54,8 @@ def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str,
         "dtype": "stored",
         "fp8": False,
     }
-    refuse_unknown_settings(name, settings, defaults)
-    resolved = {**defaults, **settings}
+    refuse_unknown_settings(name, settings, [*defaults, "variant", *URLS])
+    resolved = {**defaults, **{setting: value for setting, value in settings.items() if setting != "variant"}}
     for setting in _WHOLE:
         _require(name, setting, resolved, "a whole number", _is_number(resolved[setting], int))
     for setting in _NUMBERS:
@@ -56,6 +68,9 @@ def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str,
         _require(name, setting, resolved, "true or false", isinstance(resolved[setting], bool))
     _require(name, "dtype", resolved, f"one of {', '.join(DTYPES)}", resolved["dtype"] in DTYPES)
     _require(name, "guidance", resolved, "a number from 0 up", resolved["guidance"] >= 0)
+    for setting in URLS:
+        if setting in resolved:
+            resolved[setting] = _server_url(name, setting, resolved)
     _check_clip(name, preset, sampling_of(preset.sampling, resolved))
     return resolved
 
@@ -71,6 +86,23 @@ def sampling_of(sampling: SamplingConfig, settings: Settings) -> SamplingConfig:
         return sampling.changed(**changes, positive_magic=settings["positive_magic"])
     except ReferenceModelError as error:
         raise UsageError(_in_settings(error.message), hint=_in_settings(error.hint)) from error
+
+
+def _recommended(name: str, sampling: SamplingConfig, settings: Settings) -> SamplingConfig:
+    if "variant" not in settings:
+        return sampling
+    _require(name, "variant", settings, f"one of {', '.join(VARIANTS)}", settings["variant"] in [*VARIANTS])
+    released = VARIANTS[settings["variant"]]().sampling
+    return sampling.changed(**{field: getattr(released, field) for field in _RECOMMENDED})
+
+
+def _server_url(name: str, setting: str, settings: Settings) -> str:
+    _require(name, setting, settings, "a URL", isinstance(settings[setting], str))
+    try:
+        return parse_url(settings[setting]).url
+    except ServingError as error:
+        hint = f"the token of a server goes into {TOKEN_VARIABLE}"
+        raise UsageError(f"{name}: {setting}: {error.message}", hint=hint) from error
 
 
 def _check_clip(name: str, preset: Preset, sampling: SamplingConfig) -> None:

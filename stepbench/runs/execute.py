@@ -18,9 +18,9 @@ from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import Plan, PlannedSample, shard_of
 from stepbench.runs.reference import Reference
 from stepbench.runs.run import Run
-from stepbench.runs.sample_worker import Keep
 from stepbench.runs.score import score_missing
 from stepbench.runs.start import note_work, start_run, update_info
+from stepbench.runs.store_clip import Keep
 from stepbench.runs.writer import Writer, writing
 
 

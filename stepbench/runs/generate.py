@@ -17,7 +17,8 @@ from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer, saving
 from stepbench.runs.plan import PlannedSample
-from stepbench.runs.sample_worker import Keep, MadeSample, SampleTask, sample_worker
+from stepbench.runs.sample_worker import MadeSample, SampleTask, sample_worker
+from stepbench.runs.store_clip import Keep
 
 
 def generate_missing(

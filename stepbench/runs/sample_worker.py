@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import resource
 import shutil
 import sys
@@ -14,17 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from stepbench.canonical import sha256_file
 from stepbench.errors import IncompleteError, Refused, StepbenchError
-from stepbench.generators.protocol import Clip, Generator
+from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import Request, Settings
 from stepbench.runs.journal import saving
-
-Keep = Literal["both", "masters", "previews"]
-"""Which files of a clip stay: `previews` drops the master once it is scored."""
+from stepbench.runs.store_clip import Keep, store_clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +74,18 @@ def make_sample(
             timeout=timeout,
         )
         clip = generator.generate(request)
-        generated = time.perf_counter()
+        returned = time.perf_counter()
         stem = f"{task.prompt_id}-s{task.seed}"
-        facts = _store(clip, scratch, stem, keep)
+        facts, making = store_clip(clip, scratch, stem, keep)
+        ended = time.perf_counter()
         seconds = {
             **_finite("seconds", clip.seconds),
-            "generate": generated - started,
-            "store": time.perf_counter() - generated,
-            "total": time.perf_counter() - started,
+            "generate": returned - started + making,
+            "store": ended - returned - making,
+            "total": ended - started,
         }
-        peak = clip.peak_memory_bytes or peak_memory_bytes()
-        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak, "joules": None}
+        peak = clip.peak_memory_bytes() if callable(clip.peak_memory_bytes) else clip.peak_memory_bytes
+        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak or peak_memory_bytes(), "joules": None}
         if clip.measures:
             row["measures"] = _finite("measures", clip.measures)
         files = tuple(Path(facts[kind]).name for kind in ("clip", "preview") if facts[kind])
@@ -117,74 +114,8 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _store(clip: Clip, scratch: Path, stem: str, keep: Keep) -> dict[str, Any]:
-    """Write the master and the preview into `scratch` and say what they are."""
-    from stepbench.video import VideoError, probe, read_clip, write_master, write_preview
-    from stepbench.video.write import MASTER_SUFFIX, PREVIEW_SUFFIX
-
-    if not isinstance(clip, Clip):
-        raise VideoError(f"a generator must return a Clip, got {type(clip).__name__}", hint="return Clip(frames=...)")
-    if clip.frames is not None:
-        if clip.fps is None:
-            raise VideoError("the generator returned frames without fps", hint="return Clip(frames=..., fps=...)")
-        frames, fps = clip.frames, float(clip.fps)
-        master = scratch / f"{stem}{MASTER_SUFFIX}"
-        with saving(master):
-            write_master(master, frames, fps)
-        plays_in_browsers = False
-    elif clip.path is not None:
-        decoded = read_clip(clip.path)
-        frames, fps = decoded.frames, decoded.fps
-        master = scratch / f"{stem}{clip.path.suffix.lower()}"
-        plays_in_browsers = master.suffix == PREVIEW_SUFFIX and probe(clip.path).codec == "h264"
-        with saving(master):
-            _take(clip.path, master)
-    else:
-        raise VideoError("the generator returned neither frames nor a path", hint="return one of the two")
-    preview = None
-    if plays_in_browsers:
-        preview = master
-    elif keep != "masters":
-        # A delivered .mp4 that browsers do not play keeps its name; the preview stands beside it.
-        middle = ".preview" if master.suffix == PREVIEW_SUFFIX else ""
-        preview = scratch / f"{stem}{middle}{PREVIEW_SUFFIX}"
-        with saving(preview):
-            write_preview(preview, frames, fps)
-    for file in {master, preview or master}:
-        with saving(file):
-            _fsync(file)
-    return {
-        "clip": f"clips/{master.name}",
-        "clip_sha256": sha256_file(master),
-        "preview": f"clips/{preview.name}" if preview else None,
-        "frames": frames.shape[0],
-        "fps": fps,
-        "height": frames.shape[2],
-        "width": frames.shape[3],
-        "bytes": master.stat().st_size,
-    }
-
-
 def _finite(kind: str, values: Mapping[str, Any]) -> dict[str, float]:
     for name, value in values.items():
         if not math.isfinite(value):
             raise ValueError(f"the generator's {kind} must be finite, got {name}: {value}")
     return {name: float(value) for name, value in values.items()}
-
-
-def _take(source: Path, target: Path) -> None:
-    """Move a file the generator made for this sample; link (or copy) one that belongs to somebody else."""
-    if source.parent == target.parent:
-        if source != target:
-            source.rename(target)
-        return
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        # Another disk, or one without links.
-        shutil.copyfile(source, target)
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())

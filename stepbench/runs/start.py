@@ -16,7 +16,7 @@ from stepbench.runs.journal import saving
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import Plan, common_settings
 from stepbench.runs.reference import Reference
-from stepbench.runs.sample_worker import Keep
+from stepbench.runs.store_clip import Keep
 
 
 def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequence[int], keep: Keep) -> None:

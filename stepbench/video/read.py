@@ -17,6 +17,7 @@ from stepbench.video.info import VideoClip, VideoError, VideoInfo
 MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 DEFAULT_FPS = 25.0
 """Taken only where a container gives no rate at all."""
+FRAMES_PER_CHUNK = 16
 
 
 def probe(path: Path) -> VideoInfo:
@@ -28,7 +29,7 @@ def probe(path: Path) -> VideoInfo:
     with _opened(path) as (_, stream):
         return VideoInfo(
             frames=stream.frames or 0,
-            fps=float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS),
+            fps=_rate(stream),
             height=stream.codec_context.height,
             width=stream.codec_context.width,
             codec=stream.codec_context.name,
@@ -43,34 +44,61 @@ def read_clip(path: Path) -> VideoClip:
             no frame. A clip that is cut off is an error, never a shorter clip.
     """
     with _opened(path) as (container, stream):
-        frames = []
-        try:
-            for frame in container.decode(stream):
-                image = frame.to_ndarray(format="rgb24")
-                if frames and image.shape != frames[0].shape:
-                    raise VideoError(
-                        f"{path.name}: frame {len(frames)} is {image.shape[1]}x{image.shape[0]}, "
-                        f"the first is {frames[0].shape[1]}x{frames[0].shape[0]}",
-                        hint="re-encode the clip at one size",
-                    )
-                frames.append(image)
-        except av.error.FFmpegError as error:
-            raise VideoError(
-                f"{path.name}: broken after {len(frames)} frames: {error.strerror}",
-                hint="copy or generate the file again",
-            ) from error
-        fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-        _refuse_cut_matroska(path, container)
-        announced = stream.frames or _frames_by_duration(container, fps)
-    if not frames:
-        raise VideoError(f"{path.name}: holds no frame", hint="copy or generate the file again")
-    if len(frames) < announced:
+        frames = np.concatenate(list(_decoded(path, container, stream, FRAMES_PER_CHUNK)))
+        return VideoClip(frames=frames, fps=_rate(stream))
+
+
+def read_chunks(path: Path, frames: int = FRAMES_PER_CHUNK) -> Iterator[np.ndarray]:
+    """The frames of `read_clip`, so many at a time, in memory that does not grow with the clip.
+
+    Raises:
+        VideoError: What `read_clip` raises; that a file is cut off shows after its last whole chunk.
+    """
+    with _opened(path) as (container, stream):
+        yield from _decoded(path, container, stream, frames)
+
+
+def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: int) -> Iterator[np.ndarray]:
+    images: list[np.ndarray] = []
+    count, first = 0, (0, 0, 0)
+    try:
+        for frame in container.decode(stream):
+            image = frame.to_ndarray(format="rgb24")
+            first = first if count else image.shape
+            if image.shape != first:
+                raise VideoError(
+                    f"{path.name}: frame {count} is {image.shape[1]}x{image.shape[0]}, "
+                    f"the first is {first[1]}x{first[0]}",
+                    hint="re-encode the clip at one size",
+                )
+            images.append(image)
+            count += 1
+            if len(images) == size:
+                yield _stacked(images)
+                images = []
+    except av.error.FFmpegError as error:
         raise VideoError(
-            f"{path.name}: cut off: {len(frames)} of {announced} announced frames decode",
+            f"{path.name}: broken after {count} frames: {error.strerror}", hint="copy or generate the file again"
+        ) from error
+    _refuse_cut_matroska(path, container)
+    announced = stream.frames or _frames_by_duration(container, _rate(stream))
+    if not count:
+        raise VideoError(f"{path.name}: holds no frame", hint="copy or generate the file again")
+    if count < announced:
+        raise VideoError(
+            f"{path.name}: cut off: {count} of {announced} announced frames decode",
             hint="copy or generate the file again",
         )
-    stacked = np.stack(frames)
-    return VideoClip(frames=np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), fps=fps)
+    if images:
+        yield _stacked(images)
+
+
+def _stacked(images: list[np.ndarray]) -> np.ndarray:
+    return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+
+
+def _rate(stream: VideoStream) -> float:
+    return float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
 
 
 def _frames_by_duration(container: InputContainer, fps: float) -> int:

@@ -1,10 +1,14 @@
-"""Encode clips: lossless masters that are scored, and small H.264 previews that browsers play."""
+"""Encode clips, whole or chunk by chunk: lossless masters that are scored, and small H.264 previews for browsers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import cast
 
 import av
 import numpy as np
@@ -22,7 +26,7 @@ BITEXACT = {"fflags": "+bitexact"}
 SAME_BYTES = {"x264-params": "cpu-independent=1"}
 
 
-def write_master(path: Path, frames: np.ndarray, fps: float) -> None:
+def write_master(path: str | Path, frames: np.ndarray, fps: float) -> None:
     """Write frames losslessly: FFV1 in Matroska. Reading it back gives the same bytes of pixels.
 
     Args:
@@ -33,13 +37,11 @@ def write_master(path: Path, frames: np.ndarray, fps: float) -> None:
     Raises:
         VideoError: Wrong shape or dtype, no frame, or an fps that is not above 0.
     """
-    _check(frames, fps)
-    with av.open(str(path), "w", format="matroska", options=BITEXACT) as container:
-        stream = container.add_stream("ffv1", rate=frame_rate(fps), options={"flags": "+bitexact", "slicecrc": "0"})
-        _encode(container, stream, frames, pixel_format="bgr0")
+    with master_writer(path, fps) as writer:
+        writer.write(frames)
 
 
-def write_preview(path: Path, frames: np.ndarray, fps: float, *, crf: int = 18) -> None:
+def write_preview(path: str | Path, frames: np.ndarray, fps: float, *, crf: int = 18) -> None:
     """Write an H.264 (yuv420p, faststart) copy for browsers.
 
     Args:
@@ -51,22 +53,120 @@ def write_preview(path: Path, frames: np.ndarray, fps: float, *, crf: int = 18) 
     Raises:
         VideoError: Wrong shape or dtype, no frame, or an fps that is not above 0.
     """
-    _check(frames, fps)
-    height, width = frames.shape[2:]
-    even = np.pad(frames, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    with av.open(str(path), "w", format="mp4", options={**BITEXACT, "movflags": "+faststart"}) as container:
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **SAME_BYTES}
-        stream = container.add_stream("libx264", rate=frame_rate(fps), options=options)
-        _encode(container, stream, even, pixel_format="yuv420p")
+    with preview_writer(path, fps, crf=crf) as writer:
+        writer.write(frames)
 
 
-def _encode(container: OutputContainer, stream: VideoStream, frames: np.ndarray, pixel_format: str) -> None:
-    stream.height, stream.width = frames.shape[2:]
-    stream.pix_fmt = pixel_format
-    stream.codec_context.thread_count = 1
-    for image in frames.transpose(0, 2, 3, 1):
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
-    container.mux(stream.encode(None))
+def master_writer(path: str | Path, fps: float) -> ClipWriter:
+    """A writer of the file that `write_master` makes of the same frames, byte for byte.
+
+    Raises:
+        VideoError: An fps that is not above 0.
+    """
+    options = {"flags": "+bitexact", "slicecrc": "0"}
+    return ClipWriter(path, fps, _Encoding("matroska", BITEXACT, "ffv1", options, "bgr0", even=False))
+
+
+def preview_writer(path: str | Path, fps: float, *, crf: int = 18) -> ClipWriter:
+    """A writer of the file that `write_preview` makes of the same frames, byte for byte.
+
+    Raises:
+        VideoError: An fps that is not above 0.
+    """
+    options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **SAME_BYTES}
+    faststart = {**BITEXACT, "movflags": "+faststart"}
+    return ClipWriter(path, fps, _Encoding("mp4", faststart, "libx264", options, "yuv420p", even=True))
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How frames become a file. `even` repeats an odd last row or column."""
+
+    container: str
+    container_options: Mapping[str, str]
+    codec: str
+    codec_options: Mapping[str, str]
+    pixel_format: str
+    even: bool
+
+
+class ClipWriter:
+    """Encodes the frames of one clip as they come, in memory that does not grow with their number.
+
+    Used in a `with` block. The file has its name once the block has ended without an error; until then it has a
+    temporary one beside it, and after an error there is none.
+
+    Args:
+        path: Where the clip goes; an existing file is replaced.
+        fps: Frames per second, above 0.
+        encoding: From `master_writer` or `preview_writer`.
+
+    Raises:
+        VideoError: An fps that is not above 0.
+    """
+
+    def __init__(self, path: str | Path, fps: float, encoding: _Encoding) -> None:
+        if not 0 < fps < math.inf or frame_rate(fps) == 0:
+            raise VideoError(f"fps must be above 0 and finite, got {fps}", hint="set the rate the clip should play at")
+        self._path = Path(path)
+        self._partial = self._path.with_name(f".{self._path.name}.partial")
+        self._rate = frame_rate(fps)
+        self._encoding = encoding
+        self._output: tuple[OutputContainer, VideoStream] | None = None
+        self._size = (0, 0)
+        self._frames = 0
+
+    def write(self, frames: np.ndarray) -> None:
+        """Append frames, uint8 RGB (time, 3, height, width).
+
+        Raises:
+            VideoError: Wrong shape or dtype, no frame, or another size than the frames before.
+        """
+        _check(frames)
+        height, width = frames.shape[2:]
+        if self._output is None:
+            self._output = self._open(height, width)
+        if (height, width) != self._size:
+            raise VideoError(
+                f"frame {self._frames} is {width}x{height}, the first is {self._size[1]}x{self._size[0]}",
+                hint="all frames of a clip must have one size",
+            )
+        container, stream = self._output
+        margin = ((0, stream.height - height), (0, stream.width - width), (0, 0))
+        for image in frames.transpose(0, 2, 3, 1):
+            whole = np.ascontiguousarray(np.pad(image, margin, mode="edge"))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(whole, format="rgb24")))
+        self._frames += len(frames)
+
+    def __enter__(self) -> ClipWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._output is None:
+            if kind is None:
+                raise VideoError(f"{_RULE}, got none", hint="make at least one")
+            return
+        container, stream = self._output
+        try:
+            with container:
+                if kind is None:
+                    container.mux(stream.encode(None))
+            if kind is None:
+                self._partial.replace(self._path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def _open(self, height: int, width: int) -> tuple[OutputContainer, VideoStream]:
+        how = self._encoding
+        container = av.open(str(self._partial), "w", format=how.container, options=dict(how.container_options))
+        stream = cast(VideoStream, container.add_stream(how.codec, rate=self._rate, options=dict(how.codec_options)))
+        self._size = height, width
+        stream.height, stream.width = (height + height % 2, width + width % 2) if how.even else (height, width)
+        stream.pix_fmt = how.pixel_format
+        stream.codec_context.thread_count = 1
+        return container, stream
 
 
 def frame_rate(fps: float) -> Fraction:
@@ -74,11 +174,11 @@ def frame_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
-def _check(frames: np.ndarray, fps: float) -> None:
+_RULE = "a clip must be uint8 (time, 3, height, width) with at least one frame"
+
+
+def _check(frames: np.ndarray) -> None:
+    if not isinstance(frames, np.ndarray):
+        raise VideoError(f"{_RULE}, got {type(frames).__name__}", hint="give NumPy arrays")
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1] != 3 or 0 in frames.shape:
-        raise VideoError(
-            f"a clip must be uint8 (time, 3, height, width) with at least one frame, got {frames.dtype} {frames.shape}",
-            hint="convert the frames before writing them",
-        )
-    if not 0 < fps < math.inf or frame_rate(fps) == 0:
-        raise VideoError(f"fps must be above 0 and finite, got {fps}", hint="set the rate the clip should play at")
+        raise VideoError(f"{_RULE}, got {frames.dtype} {frames.shape}", hint="convert the frames before writing them")

@@ -30,7 +30,9 @@ def test_json_is_all_that_goes_to_stdout(stepbench, run):
         ["list", "suites"],
         ["list", "prompts", "-t", "mini"],
         ["list", "generators"],
+        ["list", "autoencoders"],
         ["list", "metrics"],
+        ["list", "weights"],
         ["list", "runs"],
         ["doctor"],
         ["merge", run, "-o", "runs/merged"],
@@ -86,6 +88,10 @@ def test_list_shows_what_there_is(stepbench, run):
     generators = [record["generator"] for record in stepbench("list", "generators", "--json").records()]
     assert "world:exact" in generators
     assert any(name.startswith("python:") for name in generators)
+    autoencoders = {row["autoencoder"]: row["what"] for row in stepbench("list", "autoencoders", "--json").records()}
+    assert autoencoders.keys() >= {"h264:CRF", "step-video:FOLDER", "python:MODULE:CLASS"}
+    assert all(autoencoders.values())
+    assert stepbench("list", "weights", "--json").records() == stepbench("weights", "list", "--json").records()
     metrics = {record["metric"]: record for record in stepbench("list", "metrics", "--json").records()}
     assert metrics["psnr"]["needs"] == "reference"
     assert metrics["flicker"]["status"] == "ready"

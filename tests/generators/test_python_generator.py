@@ -47,6 +47,11 @@ def tensor(prompt, seed):
     import torch
     return torch.from_numpy(FRAMES)
 
+def piecewise(prompt, seed):
+    import torch
+    yield FRAMES
+    yield torch.from_numpy(FRAMES + seed)
+
 def seedless(prompt):
     return FRAMES
 
@@ -128,6 +133,15 @@ def test_refusals_and_tensors_pass_through(module, workplace):
     with pytest.raises(Refused, match="no"):
         generate("python:my_model:refusing", workplace)
     assert isinstance(generate("python:my_model:tensor", workplace).frames, np.ndarray)
+
+
+def test_a_function_may_yield_its_clip_piece_by_piece(module, workplace):
+    from stepbench.generators.single import generate_clip
+
+    generator = make_generator("python:my_model:piecewise")
+    facts = generate_clip(generator, "a red circle", seed=3, settings={}, path=workplace / "clip.mkv")
+    assert facts["frames"] == 4
+    np.testing.assert_array_equal(read_clip(workplace / "clip.mkv").frames[:, 0, 0, 0], [0, 0, 3, 3])
 
 
 def test_a_file_that_is_overwritten_by_the_next_call_does_not_change_the_last_clip(module, workplace):

@@ -35,22 +35,25 @@ def request_of(generator, tmp_path, *, text=PROMPT.text, seed=0, **settings):
     return Request(prompt_id="p", text=text, seed=seed, settings=resolved, output_dir=tmp_path)
 
 
+def frames_of(generator, tmp_path, **asked):
+    return np.concatenate(list(generator.generate(request_of(generator, tmp_path, **asked)).frames))
+
+
 def test_a_request_becomes_a_clip_with_seconds_by_stage(generator, tmp_path):
-    clip = generator.generate(request_of(generator, tmp_path))
-    assert clip.frames.shape == (17, 3, 32, 16)
-    assert clip.frames.dtype == np.uint8
+    clip = generator.generate(request_of(generator, tmp_path, frames=34))
+    assert "vae_decode" not in clip.seconds
+    chunks = list(clip.frames)
+    assert [(chunk.shape, chunk.dtype) for chunk in chunks] == [((17, 3, 32, 16), np.uint8)] * 2
     assert clip.fps == 8.0
     assert {"text_encode", "denoise", "vae_decode"} <= clip.seconds.keys()
     assert all(seconds > 0 for seconds in clip.seconds.values())
-    assert clip.peak_memory_bytes is None  # on the CPU, the worker's own measure holds
+    assert clip.peak_memory_bytes() is None  # on the CPU, the worker's own measure holds
 
 
 def test_the_same_request_twice_gives_the_same_bytes(folder, generator, tmp_path):
-    first = generator.generate(request_of(generator, tmp_path, seed=3)).frames
-    assert np.array_equal(generator.generate(request_of(generator, tmp_path, seed=3)).frames, first)
-    assert np.array_equal(
-        step_video_generator(str(folder)).generate(request_of(generator, tmp_path, seed=3)).frames, first
-    )
+    first = frames_of(generator, tmp_path, seed=3)
+    assert np.array_equal(frames_of(generator, tmp_path, seed=3), first)
+    assert np.array_equal(frames_of(step_video_generator(str(folder)), tmp_path, seed=3), first)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +73,15 @@ def test_the_same_request_twice_gives_the_same_bytes(folder, generator, tmp_path
     ],
 )
 def test_everything_that_a_sample_key_holds_reaches_the_clip(generator, tmp_path, changes):
-    plain = generator.generate(request_of(generator, tmp_path)).frames
-    changed = generator.generate(request_of(generator, tmp_path, **changes)).frames
+    plain = frames_of(generator, tmp_path)
+    changed = frames_of(generator, tmp_path, **changes)
     assert not np.array_equal(plain, changed[:17])
 
 
 def test_equal_to_the_reference_pipeline(folder, generator, tmp_path):
     from reference_model.checkpoint import load_pipeline
 
-    clip = generator.generate(request_of(generator, tmp_path, seed=5)).frames
+    clip = frames_of(generator, tmp_path, seed=5)
     (video,) = load_pipeline(folder)(PROMPT.text, seeds=5)
     assert np.array_equal(clip, video.frames.numpy())
 
@@ -104,9 +107,34 @@ def test_the_folders_sampling_config_gives_the_defaults(generator):
     assert generator.resolve(PROMPT, 0, {"guidance": 3, "fps": 8}) == generator.resolve(PROMPT, 0, {})
 
 
+def test_a_variant_gives_the_recommended_values_and_is_not_kept(generator):
+    plain = generator.resolve(PROMPT, 0, {})
+    turbo = generator.resolve(PROMPT, 0, {"variant": "turbo"})
+    assert turbo == {**plain, "steps": 15, "guidance": 5.0, "time_shift": 17.0}
+    assert generator.resolve(PROMPT, 0, {"variant": "turbo", "steps": 10}) == {**turbo, "steps": 10}
+    assert generator.resolve(PROMPT, 0, {"steps": 15, "guidance": 5, "time_shift": 17}) == turbo
+    released = generator.resolve(PROMPT, 0, {"variant": "t2v"})
+    assert released == {**plain, "steps": 50, "guidance": 9.0, "time_shift": 13.0}
+
+
+@pytest.mark.parametrize("name", ["stepvideo-t2v-turbo", "models--stepfun-ai--stepvideo-t2v-turbo/snapshots/0f3a"])
+def test_a_download_of_turbo_is_known_by_its_name_unless_it_says_more(tmp_path, name):
+    root = write_folder(tmp_path / name)
+    own = step_video_generator(str(root)).resolve(PROMPT, 0, {})
+    assert (own["steps"], own["guidance"], own["time_shift"]) == (2, 3.0, 2.0)
+    (root / "sampling.json").unlink()
+    turbo = step_video_generator(str(root)).resolve(PROMPT, 0, {"frames": 17})
+    assert (turbo["steps"], turbo["guidance"], turbo["time_shift"]) == (15, 5.0, 17.0)
+    assert turbo["positive_magic"].startswith("超高清")
+    other = step_video_generator(str(root)).resolve(PROMPT, 0, {"variant": "t2v"})
+    assert (other["steps"], other["guidance"], other["time_shift"]) == (50, 9.0, 13.0)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"variant": "fast"}, r"variant must be one of t2v, turbo, got 'fast'"),
+        ({"variant": ["turbo"]}, r"variant must be one of t2v, turbo, got \['turbo'\]"),
         ({"frames": 20}, r"frames must be 1 or a multiple of 17, got 20\n  hint: use 17 or 34"),
         ({"height": 40}, r"height must be a multiple of 16, got 40\n  hint: use 32 or 48"),
         ({"width": 7}, r"width must be a multiple of 16, got 7\n  hint: use 16"),
@@ -177,9 +205,9 @@ def test_placement_comes_from_the_environment(generator, tmp_path, monkeypatch):
 
 
 def test_offload_does_not_change_clips(folder, generator, tmp_path, monkeypatch):
-    plain = generator.generate(request_of(generator, tmp_path)).frames
+    plain = frames_of(generator, tmp_path)
     monkeypatch.setenv("STEPBENCH_STEP_VIDEO_OFFLOAD", "stages")
-    assert np.array_equal(generator.generate(request_of(generator, tmp_path)).frames, plain)
+    assert np.array_equal(frames_of(generator, tmp_path), plain)
 
 
 def test_the_hash_sees_every_part_that_decides_a_clip_and_no_other(tmp_path):

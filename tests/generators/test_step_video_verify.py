@@ -102,3 +102,6 @@ def test_external_weights_are_listed_with_address_and_licence(stepbench):
     assert all(row["address"].startswith("https://") and row["licence"] and row["purpose"] for row in rows)
     ended = stepbench("weights", "list")
     assert (ended.code, "stepfun-ai/stepvideo-t2v" in ended.out) == (0, True)
+    # What could not be found out is said, once.
+    assert ended.err.count("whether those terms reach it is not verified") == 1
+    assert "step-video-t2v, step-video-t2v-turbo: MIT is" in ended.err

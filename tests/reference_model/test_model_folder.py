@@ -22,9 +22,12 @@ from reference_model.checkpoint import (
     save_pipeline,
     save_weights,
 )
+from reference_model.checkpoint.configs import read_sampling
+from reference_model.checkpoint.layout import ModelFolder
 from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TorchSource
 from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig
 from reference_model.errors import CheckpointError, ConfigError
+from reference_model.presets import step_video_t2v, step_video_t2v_turbo
 from reference_model.text.encoder import BilingualTextEncoder
 from reference_model.text.hunyuan_clip import HunyuanClip
 from reference_model.text.step_llm import StepLLM
@@ -65,6 +68,29 @@ def test_released_folders_sample_with_released_settings(released_folder):
     assert load_pipeline(released_folder).sampling == SamplingConfig()
     own = SamplingConfig(num_steps=3)
     assert load_pipeline(released_folder, sampling=own).sampling == own
+
+
+@pytest.mark.parametrize(
+    ("name", "turbo"),
+    [
+        ("stepvideo-t2v", False),
+        ("stepvideo-t2v-turbo", True),
+        ("Step-Video-T2V-Turbo", True),
+        ("models--stepfun-ai--stepvideo-t2v-turbo/snapshots/0f3a", True),
+        ("models--stepfun-ai--stepvideo-t2v/snapshots/0f3a", False),
+        ("stepvideo-t2v-turbo/transformer", False),
+        ("not-stepvideo-t2v-turbo-but-mine", False),
+    ],
+)
+def test_turbo_is_known_by_the_name_of_its_folder(tmp_path, name, turbo):
+    root = tmp_path / name
+    write(
+        root / "scheduler" / "scheduler_config.json", {"_class_name": "FlowMatchDiscreteScheduler", "solver": "euler"}
+    )
+    sampling = read_sampling(ModelFolder(root))
+    assert sampling == (step_video_t2v_turbo() if turbo else step_video_t2v()).sampling
+    write(root / "sampling.json", {"num_steps": 3})
+    assert read_sampling(ModelFolder(root)).num_steps == 3
 
 
 def test_saving_and_loading_changes_nothing(released_folder, tmp_path):

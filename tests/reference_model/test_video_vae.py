@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 from reference_model.config import VAEConfig
 from reference_model.errors import ShapeError
@@ -133,6 +134,25 @@ def test_causal_convolution_keeps_time_and_looks_back_two_frames(draw):
     seen = clip.grad.abs().sum(dim=(0, 1, 3, 4)) > 0
     assert seen.tolist() == [False, True, True, True, False, False]
     assert CausalConv3d(1, 1, stride=2)(clip).shape == (1, 1, 3, 2, 2)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_one_sample_takes_the_fast_kernel_of_many_with_the_same_numbers_and_gradients(draw, stride):
+    conv = CausalConv3d(3, 5, stride=stride)
+    clips = draw(2, 3, 5, 8, 6).requires_grad_()
+    expected = F.conv3d(F.pad(clips, (1, 1, 1, 1, 2, 0)), conv.conv.weight, conv.conv.bias, stride=stride)
+    weights = draw(*expected.shape)
+    wanted = torch.autograd.grad((expected * weights).sum(), [clips, *conv.parameters()])
+    alone = torch.cat([conv(clip[None]) for clip in clips])
+    torch.testing.assert_close(alone, expected)
+    got = torch.autograd.grad((alone * weights).sum(), [clips, *conv.parameters()])
+    for left, right in zip(got, wanted, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled, torch.no_grad():
+        conv(clips[:1])
+    assert not any("slow_conv3d" in event.key for event in profiled.key_averages())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert conv(clips[:1]).dtype == torch.bfloat16
 
 
 def test_group_norm_has_statistics_per_frame(draw):

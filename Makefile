@@ -8,14 +8,15 @@ INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); \
 	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); fi
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow lint format train-tiny clean
 
 help:
-	@echo "make demo       install and run the whole loop on the built-in world (offline, CPU, minutes)"
-	@echo "make test       install with the test extras and run the tests"
-	@echo "make test-slow  the tests that take minutes"
-	@echo "make lint       ruff, pyright and the import contracts"
-	@echo "make clean      remove .venv and caches; runs/ stays"
+	@echo "make demo        install and run the whole loop on the built-in world (offline, CPU, minutes)"
+	@echo "make test        install with the test extras and run the tests"
+	@echo "make test-slow   the tests that take minutes"
+	@echo "make lint        ruff, pyright and the import contracts"
+	@echo "make train-tiny  train the small models in the package (GPU: half an hour; CPU: many hours)"
+	@echo "make clean       remove .venv and caches; runs/ stays"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +29,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing with test extras into $(VENV) (the first time downloads PyTorch)"
 	@$(call INSTALL,'.[dev]')
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what training needs into $(VENV) (the first time downloads PyTorch)"
+	@$(call INSTALL,'.[train]')
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -48,6 +54,10 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Goes on where it was stopped; `.venv/bin/python -m stepbench.training.tiny --help` has more.
+train-tiny: $(VENV)/.installed-train
+	$(BIN)/python -m stepbench.training.tiny --out training/tiny --pack reference_model/weights
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -89,7 +89,7 @@ def tiny() -> Preset:
         sampling=SamplingConfig(
             num_steps=20,
             guidance_scale=3.0,
-            time_shift=1.5,
+            time_shift=3.0,
             num_frames=17,
             height=64,
             width=64,

@@ -14,11 +14,10 @@ from types import FrameType
 
 import torch
 
-import reference_model
 from reference_model.checkpoint.load import load_text_encoder, load_vae
 from reference_model.errors import ReferenceModelError
+from reference_model.packaged import packaged_folder
 from reference_model.serving.access import TOKEN_VARIABLE
-from reference_model.serving.errors import ServingError
 from reference_model.serving.limits import Limits
 from reference_model.serving.server import ModelServer
 from reference_model.serving.service import ModelService
@@ -89,14 +88,7 @@ def _parts(text: str) -> tuple[str, ...]:
 def _model_folder(folder: Path | None, preset: str | None) -> Path:
     if folder is not None:
         return folder
-    weights = Path(str(reference_model.__file__)).parent / "weights"
-    names = sorted(found.name for found in weights.iterdir() if found.is_dir()) if weights.is_dir() else []
-    if preset not in names:
-        raise ServingError(
-            f"the package brings no weights for preset {preset!r}",
-            hint=f"it brings: {', '.join(names) or 'none'}; give a model folder with --folder",
-        )
-    return weights / str(preset)
+    return packaged_folder(str(preset))
 
 
 def _failed(error: Exception) -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reference_model.errors import CheckpointError
+from reference_model.packaged import PACKAGED, packaged_folder
 from stepbench import __version__
 from stepbench.autoencoders.protocol import Code, UnsuitableClipError
 from stepbench.canonical import sha256_file, sha256_json
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from stepbench.video import VideoClip
 
 DTYPES = ("float32", "bfloat16", "float16")
-PACKAGED = ("tiny",)
 OFFLOADS = ("none", "stages")
 """Known to the generator of this name, which shares the environment; a VAE alone has nothing to offload."""
 _CROP = "--crop FRAMESxHEIGHTxWIDTH cuts clips to a size that works, such as 17x256x256"
@@ -142,15 +143,10 @@ def step_video_autoencoder(argument: str) -> StepVideoVAE:
         UsageError: No such folder, no VAE in it, or a preset whose weights are not in the package.
     """
     if argument in PACKAGED:
-        import reference_model
-
-        folder = Path(str(reference_model.__file__)).parent / "weights" / argument
-        if not folder.is_dir():
-            raise UsageError(
-                f"step-video:{argument}: this version of the package brings no weights for it",
-                hint="train one, or give a model folder: step-video:FOLDER",
-            )
-        return StepVideoVAE(folder, f"step-video:{argument}")
+        try:
+            return StepVideoVAE(packaged_folder(argument), f"step-video:{argument}")
+        except CheckpointError as error:
+            raise UsageError(f"step-video:{argument}: {error.message}", hint=error.hint) from error
     folder = Path(argument).expanduser()
     if not argument or not folder.is_dir():
         raise UsageError(

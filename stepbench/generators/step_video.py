@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_model.checkpoint.configs import read_preset
-from reference_model.errors import ReferenceModelError
+from reference_model.errors import CheckpointError, ReferenceModelError
+from reference_model.packaged import PACKAGED, packaged_folder
 from reference_model.presets import Preset
 from stepbench import __version__
 from stepbench.errors import UsageError
@@ -21,7 +22,6 @@ from stepbench.records import GeneratorCard, Prompt, Request, Settings
 if TYPE_CHECKING:
     from reference_model import TextToVideoPipeline
 
-PACKAGED = ("tiny",)
 _HINT = "give a folder in the released layout: step-video:FOLDER"
 
 
@@ -122,14 +122,10 @@ def step_video_generator(argument: str) -> StepVideoGenerator:
         UsageError: No such folder, configs that do not fit, or a preset whose weights are not in the package.
     """
     if argument in PACKAGED:
-        import reference_model
-
-        folder = Path(str(reference_model.__file__)).parent / "weights" / argument
-        if not folder.is_dir():
-            raise UsageError(
-                f"step-video:{argument}: the trained weights of {argument} are not part of this version", hint=_HINT
-            )
-        return StepVideoGenerator(folder, f"step-video:{argument}")
+        try:
+            return StepVideoGenerator(packaged_folder(argument), f"step-video:{argument}")
+        except CheckpointError as error:
+            raise UsageError(f"step-video:{argument}: {error.message}", hint=error.hint) from error
     folder = Path(argument).expanduser()
     if not argument or not folder.is_dir():
         raise UsageError(

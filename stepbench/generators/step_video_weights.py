@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+from reference_model.checkpoint.layout import ModelFolder
 from reference_model.memory.estimate import ELEMENT_BYTES, RELEASED_DTYPES
 from stepbench.canonical import sha256_json
 from stepbench.errors import UsageError
@@ -36,19 +38,31 @@ def weights_hash(folder: Path) -> str:
     and its first and last MiB. Weights of another training run differ in all of these bytes; a change in the middle of
     such a file that keeps its size is not seen.
     """
-    files = sorted(path for part in PARTS for path in folder.glob(part) if path.suffix in _SUFFIXES and path.is_file())
-    return sha256_json([[path.relative_to(folder).as_posix(), path.stat().st_size, _digest(path)] for path in files])
+    files = {
+        path.relative_to(root).as_posix(): path
+        for root, part in _located(folder)
+        for path in root.glob(part)
+        if path.suffix in _SUFFIXES and path.is_file()
+    }
+    return sha256_json([[name, path.stat().st_size, _digest(path)] for name, path in sorted(files.items())])
 
 
 def stored_dtypes(folder: Path) -> dict[str, str]:
     """Dtype of each part's weights by the header of its first file; where there is none to read, the released one."""
+    located = ModelFolder(folder)
     firsts = {
-        "transformer": sorted(folder.glob("transformer/*.safetensors")),
-        "vae": sorted(folder.glob("vae/vae_v2.safetensors")),
-        "llm": sorted(folder.glob("step_llm/*.safetensors")),
-        "clip": sorted(folder.glob("hunyuan_clip/clip_text_encoder/*.safetensors")),
+        "transformer": sorted(located.transformer.glob("*.safetensors")),
+        "vae": sorted(located.vae_weights.parent.glob("vae_v2.safetensors")),
+        "llm": sorted(located.llm.glob("*.safetensors")),
+        "clip": sorted(located.clip.glob("*.safetensors")),
     }
     return {part: _header_dtype(files[0]) if files else RELEASED_DTYPES[part] for part, files in firsts.items()}
+
+
+def _located(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each pattern with the folder that its part is in: this one, or the one it is based on."""
+    for part in PARTS:
+        yield ModelFolder(folder).part(part.split("/")[0]).parent, part
 
 
 def _header_dtype(file: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reference_model import VideoVAE, checkpoint, tiny
+from reference_model import VideoVAE, checkpoint, packaged, tiny
 from reference_model.checkpoint.save import save_vae
 from stepbench.autoencoders import Autoencoder, UnsuitableClipError, make_autoencoder
 from stepbench.errors import EnvironmentUnfitError, UsageError
@@ -163,10 +163,8 @@ def test_folders_without_a_vae(tmp_path, folder):
 
 
 def test_a_preset_without_weights_says_so(monkeypatch, tmp_path):
-    import reference_model
-
-    monkeypatch.setattr(reference_model, "__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(UsageError, match=r"step-video:tiny: this version of the package brings no weights"):
+    monkeypatch.setattr(packaged, "__file__", str(tmp_path / "packaged.py"))
+    with pytest.raises(UsageError, match=r"step-video:tiny: the trained weights of tiny are not part"):
         make_autoencoder("step-video:tiny")
     save_vae(random_vae(), tmp_path / "weights" / "tiny")
     assert make_autoencoder("step-video:tiny").card.name == "step-video:tiny"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_step_video import write_folder
 
+from reference_model import packaged
 from stepbench.errors import EnvironmentUnfitError, UsageError
 from stepbench.generators.registry import make_generator
 from stepbench.generators.step_video import StepVideoGenerator, step_video_generator
@@ -163,8 +164,9 @@ def test_the_card_names_the_weights(generator, folder):
     assert len(generator.card.weights_hash) == 64
 
 
-def test_the_packaged_model_and_missing_folders_say_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match=r"weights of tiny are not part of this version\n  hint: give a folder"):
+def test_the_packaged_model_and_missing_folders_say_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(packaged, "__file__", str(tmp_path / "packaged.py"))
+    with pytest.raises(UsageError, match=r"weights of tiny are not part of this version\n  hint: give a model folder"):
         make_generator("step-video:tiny")
     for argument in ("", "nowhere"):
         with pytest.raises(UsageError, match=f"no model folder at '{argument}'"):

@@ -53,7 +53,8 @@ def test_tiny_has_the_sizes_it_was_measured_with():
     preset = tiny()
     assert preset.transformer.width == 128
     assert preset.transformer.num_layers == 6
-    assert preset.vae.encoder_widths == preset.vae.decoder_widths == (8, 16, 32, 64)
+    assert preset.vae.encoder_widths == (8, 16, 32, 64)
+    assert preset.vae.decoder_widths == (16, 32, 64, 64)
     assert (preset.vae.z_channels, preset.vae.groups, preset.vae.num_res_blocks) == (16, 1, 1)
 
 

@@ -20,7 +20,7 @@ from stepbench.worlds.moving_shapes import (
     sample_scene,
 )
 from stepbench.worlds.moving_shapes.foreground import UnmeasurableClipError, working_frames
-from stepbench.worlds.moving_shapes.tracking import direction_and_speed, fit_line, resting_camera
+from stepbench.worlds.moving_shapes.tracking import direction_and_speed, fit_line, resting_camera, track_camera
 
 RED = ShapeGroup(shape="circle", colour="red", size="small", direction="left", speed="slow")
 
@@ -220,3 +220,56 @@ def test_arrays_that_are_no_clips_are_refused(clip, message):
 def test_a_foreign_ground_truth_is_refused():
     with pytest.raises(SceneError, match="missing key 'background'"):
         check_clip(np.zeros((4, 3, 64, 64), np.uint8), {})
+
+
+def garbage(kind, frames, side, rng):
+    """Clips of no scene: what a broken model or codec may leave."""
+    shape = (frames, 3, side, side)
+    if kind == "noise":
+        return rng.integers(0, 256, shape).astype(np.uint8)
+    if kind == "extremes":
+        return rng.choice(np.array([0, 255], np.uint8), shape)
+    if kind == "flicker":
+        return np.broadcast_to(rng.integers(0, 256, (frames, 3, 1, 1)), shape).astype(np.uint8)
+    if kind == "tiles":
+        tiles = rng.integers(0, 256, (frames, 3, 8, 8))
+        return tiles.repeat(side // 8, axis=2).repeat(side // 8, axis=3).astype(np.uint8)
+    clip = np.broadcast_to(rng.integers(0, 256, (1, 3, 1, 1)), shape).astype(np.uint8)
+    if kind == "border":
+        width = int(rng.integers(1, 12))
+        inside = clip[:, :, width:-width, width:-width].copy()
+        clip = 255 - clip
+        clip[:, :, width:-width, width:-width] = inside
+    return clip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["noise", "extremes", "flicker", "tiles", "constant", "border"]),
+    st.sampled_from([1, 2, 9]),
+    st.sampled_from([32, 64]),
+    st.integers(0, 10**6),
+    scenes(),
+)
+def test_every_clip_gets_an_answer(kind, frames, side, seed, scene):
+    answers = check_clip(garbage(kind, frames, side, np.random.default_rng(seed)), scene)
+    assert set(answers) == set(attributes_of(scene))
+    assert all(right in (True, False) for right in answers.values())
+
+
+def test_a_frame_around_the_picture_is_no_object():
+    clip = np.full((5, 3, 64, 64), 128, np.uint8)
+    border = np.ones((64, 64), bool)
+    border[3:-3, 3:-3] = False
+    clip[:, 0, border], clip[:, 1:, border] = 255, 0
+    assert measure_clip(clip).groups == ()
+
+
+def test_a_camera_cannot_pass_through_zero():
+    """Registration of noise has asked for a negative magnification."""
+    scales = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        grey = rng.random((6, 4, 4)).repeat(10, axis=1).repeat(12, axis=2).astype(np.float32)
+        scales.append(track_camera(grey, np.ones(grey.shape, bool)).scale)
+    assert (np.concatenate(scales) > 0).all()

@@ -91,7 +91,7 @@ def measure_clip(frames: UInt8[np.ndarray, "t 3 h w"], groups: int = 1) -> ClipM
     seen = pattern in CAMERA_PATTERNS
     track = track_camera(grey, background) if seen else resting_camera(len(clip))
     return ClipMeasurement(
-        groups=tuple(_measure_group(group, track) for group in find_groups(colours, groups)),
+        groups=tuple(found for group in find_groups(colours, groups) if (found := _measure_group(group, track))),
         background=background_name(grey, background),
         pattern=pattern,
         clutter=has_clutter(specks),
@@ -99,7 +99,8 @@ def measure_clip(frames: UInt8[np.ndarray, "t 3 h w"], groups: int = 1) -> ClipM
     )
 
 
-def _measure_group(group: Group, track: CameraTrack) -> GroupMeasurement:
+def _measure_group(group: Group, track: CameraTrack) -> GroupMeasurement | None:
+    """None for what is no object: nothing of it lies near its centre, as in a frame around the picture."""
     frames, height, width = group.coverage.shape
     middle = np.array([width, height]) / 2
     path = np.full((frames, 2), np.nan)
@@ -111,8 +112,10 @@ def _measure_group(group: Group, track: CameraTrack) -> GroupMeasurement:
             total, cuts = total + patch, cuts + 1
             masses.append(float(patch.sum()))
             centres.append(centre)
-        if centres:
+        if any(masses):
             path[index] = np.average(np.array(centres) + 0.5, axis=0, weights=masses)
+    if np.isnan(path).all():
+        return None
     shape, half, overlap = match_outline(total / max(cuts, 1))
     line = fit_line(_on_background(path, middle, track))
     direction, speed = direction_and_speed(line)

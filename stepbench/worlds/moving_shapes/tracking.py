@@ -124,7 +124,8 @@ def track_camera(grey: Float32[Array, "t h w"], background: Bool[Array, "t h w"]
     scale, shift = [1.0], [np.zeros(2)]
     for index in range(len(grey) - 1):
         growth, step = _register(levels, valid, index)
-        scale.append(scale[-1] * (1 + growth))
+        # The limits are out of reach of any camera; noise would pass zero and leave the range of numbers.
+        scale.append(min(max(scale[-1] * (1 + growth), 1e-3), 1e3))
         shift.append(shift[-1] * (1 + growth) + step)
     return CameraTrack(np.array(scale) / scale[len(scale) // 2], np.stack(shift))
 

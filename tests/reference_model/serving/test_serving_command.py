@@ -99,7 +99,7 @@ def test_it_refuses_to_start(model_folder, tmp_path, monkeypatch, capsys):
         assert "Address already in use" in error(*small, "--port", str(taken.getsockname()[1]))
     assert "port must be 0-65535" in error(*small, "--port", "70000")
     assert f"file not found: {tmp_path}" in error("--folder", str(tmp_path))
-    assert "the package brings no weights for preset 'huge'" in error("--preset", "huge")
+    assert "no packaged model 'huge'" in error("--preset", "huge")
     assert "at start of device string: toaster" in error(*small, "--device", "toaster")
     assert "limit max_body_bytes must be above 0" in error(*small, "--max-body-mib", "0")
     for wrong in ([], ["--folder", "a", "--preset", "b"], [*small, "--parts", "text,dit"], [*small, "--dtype", "int8"]):

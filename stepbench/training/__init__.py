@@ -1,0 +1,1 @@
+"""Data and recipes with which `stepbench train` calls the reference model's training code."""

@@ -1,0 +1,138 @@
+"""Preferences of a simulated annotator, who knows what a clip of the moving-shapes world ought to show.
+
+Every row made here says who made it: these are no human votes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from reference_model.sampling.pipeline import TextToVideoPipeline
+from reference_model.training.cache import claim_folder, state_digest
+from stepbench.runs.journal import Journal, read_journal, saving
+from stepbench.training.moving_shapes import MovingShapesClips
+from stepbench.training.obedience import GRADED
+from stepbench.video import write_master
+
+ANNOTATOR = "simulated: counts what is right by the ground truth of the moving-shapes world"
+CERTAINTY = 2.0
+"""A clip with d more right answers gets `1 / (1 + exp(-CERTAINTY * d))` of the votes."""
+OWNER_FILE = "votes.json"
+JUDGED_FILE = "judged.jsonl"
+PREFERENCES_FILE = "preferences.jsonl"
+
+
+def simulate_preferences(
+    pipeline: TextToVideoPipeline,
+    source: MovingShapesClips,
+    folder: Path,
+    *,
+    prompts: int,
+    clips_per_prompt: int = 4,
+    prompts_per_batch: int = 8,
+    max_seconds: float | None = None,
+    progress: bool = True,
+) -> bool:
+    """Samples several clips per prompt and compares those of one prompt with each other; ties teach nothing.
+
+    Prompts whose clips have been judged already are not sampled again. At the end there is a JSONL file
+    `PREFERENCES_FILE` as `reference_model.training.preferences.read_preferences` takes it.
+
+    Args:
+        pipeline: The model that is to become better, with its own settings of sampling.
+        source: Its scenes 0 to `prompts - 1` are asked for, in both languages by turns.
+        folder: Gets the clips and the judgements; belongs to this model, these settings and this source alone.
+        prompts: How many scenes.
+        clips_per_prompt: Each with a seed of its own.
+        prompts_per_batch: Prompts sampled together.
+        max_seconds: Stop before the batch that would end later than this; None means no limit.
+        progress: Show a bar on stderr.
+
+    Returns:
+        Whether all prompts are judged; the preferences are written only then.
+
+    Raises:
+        CheckpointError: The folder belongs to something else.
+        IncompleteError: Something cannot be written.
+    """
+    deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
+    with saving(folder):
+        claim_folder(folder / OWNER_FILE, _owner(pipeline, source, clips_per_prompt))
+        done = {row["scene"] for row in read_journal(folder / JUDGED_FILE)}
+        todo = [scene for scene in range(prompts) if scene not in done]
+        batches = [todo[start : start + prompts_per_batch] for start in range(0, len(todo), prompts_per_batch)]
+        lasted = 0.0
+        with Journal(folder / JUDGED_FILE) as journal:
+            for scenes in track(
+                batches, description="simulated votes", console=Console(stderr=True), disable=not progress
+            ):
+                began = time.monotonic()
+                if began + lasted > deadline:
+                    return False
+                journal.append(list(_judge(pipeline, source, scenes, clips_per_prompt, folder)))
+                lasted = time.monotonic() - began
+        rows = sorted(read_journal(folder / JUDGED_FILE), key=lambda row: row["scene"])
+        pairs = [pair for row in rows if row["scene"] < prompts for pair in preferences_of(row)]
+        partial = folder / f".{PREFERENCES_FILE}.partial"
+        partial.write_text("".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), encoding="utf-8")
+        partial.replace(folder / PREFERENCES_FILE)
+    return True
+
+
+def preferences_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All pairs of clips of one prompt of which one has more right answers.
+
+    Args:
+        row: `prompt`, `clips` (files) and `right` (number of right answers of each).
+    """
+    for first, second in combinations(range(len(row["clips"])), 2):
+        difference = row["right"][first] - row["right"][second]
+        if difference:
+            winner, loser = (first, second) if difference > 0 else (second, first)
+            yield {
+                "prompt": row["prompt"],
+                "chosen": row["clips"][winner],
+                "rejected": row["clips"][loser],
+                "share": 1 / (1 + math.exp(-CERTAINTY * abs(difference))),
+                "annotator": ANNOTATOR,
+            }
+
+
+def _judge(
+    pipeline: TextToVideoPipeline, source: MovingShapesClips, scenes: Sequence[int], per_prompt: int, folder: Path
+) -> Iterator[dict[str, Any]]:
+    prompts = [source.prompt(scene) for scene in scenes]
+    seeds = [[scene * per_prompt + number for number in range(per_prompt)] for scene in scenes]
+    device = next(pipeline.transformer.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        made = pipeline(prompts, seeds=seeds, batch_size=len(scenes) * per_prompt)
+    (folder / "clips").mkdir(exist_ok=True)
+    for row, (scene, prompt) in enumerate(zip(scenes, prompts, strict=True)):
+        clips = made[row * per_prompt : (row + 1) * per_prompt]
+        files = [f"clips/{scene:06d}-{number}.mkv" for number in range(per_prompt)]
+        right = []
+        for clip, file in zip(clips, files, strict=True):
+            write_master(folder / file, clip.frames.numpy(), clip.fps)
+            answers = source.judge(scene, clip.frames)
+            right.append(int(sum(answers[name] for name in GRADED if name in answers)))
+        yield {"scene": scene, "prompt": prompt, "clips": files, "right": right, "annotator": ANNOTATOR}
+
+
+def _owner(pipeline: TextToVideoPipeline, source: MovingShapesClips, per_prompt: int) -> dict[str, Any]:
+    return {
+        "annotator": ANNOTATOR,
+        "transformer": state_digest(pipeline.transformer),
+        "sampling": pipeline.sampling.to_dict(),
+        "source": source.description,
+        "clips_per_prompt": per_prompt,
+    }

@@ -86,7 +86,7 @@ class ShapesEncoder(nn.Module):
 
     @torch.no_grad()
     def features(self, clips: UInt8[Tensor, "batch time 3 height width"]) -> Float32[Tensor, "batch features"]:
-        """Means over the clip of three layers, each dimension with mean 0 and spread 1 on clips of the training split.
+        """What three layers see of a clip, each dimension with mean 0 and spread 1 on clips of the training split.
 
         Raises:
             ClipError: `clips` is no uint8 batch.

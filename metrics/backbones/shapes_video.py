@@ -1,7 +1,9 @@
 """The video tower of the `shapes` backbone, and the one way in which it samples a clip.
 
 Pixels are read in patches of two frames (Arnab et al., 2021, section 3.2), motion by a convolution over these, and what
-belongs together by attention over the whole clip: 16 frames of 32x32 become 512 patches, and these 64 tokens.
+belongs together by attention over the whole clip: 16 frames of 32x32 become 512 patches, and these 64 tokens. One more
+token sums up all others with weights of their own for every place and time: how far things moved is linear in those,
+where a mean would have to be taught each direction the hard way.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _PATCH = (2, 4, 4)
 _GRID = (FRAMES // 4, SIDE // 8, SIDE // 8)
 """Tokens along time, height and width."""
 
-_PATCH_CHANNELS, _CHANNELS = 64, 128
+_PATCH_CHANNELS, _CHANNELS, _SUMMED_CHANNELS = 64, 128, 16
 
 SampledClips = Float[Tensor, "batch 16 3 32 32"]
 
@@ -67,7 +69,9 @@ class VideoTower(nn.Module):
         super().__init__()
         self.patches = nn.Linear(3 * math.prod(_PATCH), _PATCH_CHANNELS)
         self.motion = nn.Conv3d(_PATCH_CHANNELS, _CHANNELS, 3, stride=2, padding=1)
-        self.places = nn.ParameterList(nn.Parameter(torch.randn(size, _CHANNELS) * 0.02) for size in _GRID)
+        self.places = nn.ParameterList(nn.Parameter(torch.randn(size, _CHANNELS) * 0.1) for size in _GRID)
+        self.squeeze = nn.Linear(_CHANNELS, _SUMMED_CHANNELS)
+        self.sum_up = nn.Linear(math.prod(_GRID) * _SUMMED_CHANNELS, _CHANNELS)
         self.blocks = nn.ModuleList(AttentionBlock(_CHANNELS, heads=4, expansion=2) for _ in range(blocks))
         self.norm = nn.LayerNorm(_CHANNELS)
         self.project = nn.Linear(_CHANNELS, embedding, bias=False)
@@ -81,14 +85,16 @@ class VideoTower(nn.Module):
         return _PATCH_CHANNELS + 2 * _CHANNELS
 
     def forward(self, clips: SampledClips) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch embedding"]]:
-        """Means over the clip of what three layers see (patches, motion, everything), and the embedding."""
+        """Means over the clip of patches and of motion with the summary of everything, and the embedding."""
         patches = F.gelu(self.patches(cut_into_patches(clips)))
         motion = F.gelu(self.motion(patches.permute(0, 4, 1, 2, 3)))
         along_time, along_height, along_width = self.places
         where = along_time[:, None, None] + along_height[None, :, None] + along_width[None, None]
-        tokens = motion.flatten(2).transpose(1, 2) + where.flatten(0, 2)
+        tokens = motion.flatten(2).transpose(1, 2)
+        summary = self.sum_up(self.squeeze(tokens).flatten(1))[:, None]
+        tokens = torch.cat([summary, tokens + where.flatten(0, 2)], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        seen = self.norm(tokens).mean(dim=1)
+        seen = self.norm(tokens[:, 0])
         features = torch.cat([patches.mean(dim=(1, 2, 3)), motion.mean(dim=(2, 3, 4)), seen], dim=1)
         return features, self.project(seen)

@@ -41,7 +41,9 @@ class ModelFolder:
             return own
         named = read_json(file).get("folder")
         if not isinstance(named, str) or not re.fullmatch(r"\.\./[\w.-]+", named) or named == "../..":
-            raise CheckpointError(f"{file}: 'folder' must be a folder beside this one, such as '../tiny', got {named!r}")
+            raise CheckpointError(
+                f"{file}: 'folder' must be a folder beside this one, such as '../tiny', got {named!r}"
+            )
         base = self.root.parent / named.removeprefix("../")
         if not base.is_dir():
             raise CheckpointError(f"{file} names {named!r}, but there is no folder {base}")

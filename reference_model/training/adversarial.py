@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference_model.training.distributed import average_gradients
+from reference_model.training.linear_start import bias_of
 from reference_model.training.optimiser import optimiser_state, restore_optimiser, set_rate
 from reference_model.vae.layers import Video
 from reference_model.vae.model import Clips
@@ -33,10 +34,11 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         widths = (3, width, 2 * width, 4 * width)
         convs = [nn.Conv3d(before, after, (3, 4, 4), (1, 2, 2), 1) for before, after in pairwise(widths)]
-        self.convs = nn.Sequential(*convs, nn.Conv3d(widths[-1], 1, 3, padding=1))
-        for conv in self.convs:
+        convs.append(nn.Conv3d(widths[-1], 1, 3, padding=1))
+        self.convs = nn.Sequential(*convs)
+        for conv in convs:
             nn.init.kaiming_normal_(conv.weight, 0.2, generator=generator)
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(bias_of(conv))
 
     def forward(self, video: Video) -> Float[Tensor, "batch 1 time patch_height patch_width"]:
         """(b, 3, t, 8h, 8w) -> (b, 1, t, h, w)."""

@@ -112,6 +112,8 @@ def shard(model: nn.Module) -> None:
     Each block is put together while it computes. `wrap` does this to what is trained; a frozen model beside it, such as
     a teacher, may be cut as well.
     """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.contiguous()  # FSDP2 cuts no other memory layout
     mesh = init_device_mesh(next(model.parameters()).device.type, (world()[1],))
     for block in blocks_of(model):
         fully_shard(block, mesh=mesh)

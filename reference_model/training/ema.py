@@ -31,7 +31,7 @@ class MovingAverage:
         decay = min(self.decay, (updates + 1) / (updates + 10))
         current = dict(trainable(model))
         names = list(self.weights)
-        torch._foreach_lerp_(
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             [self.weights[name] for name in names], [current[name].detach() for name in names], 1 - decay
         )
 

@@ -16,6 +16,7 @@ from reference_model.training.data import clip_indices, drawn_bucket, step_gener
 from reference_model.training.latents import LatentStore
 from reference_model.training.recipe import TrainingRecipe
 from reference_model.training.text_states import Latents, PromptedTransformer
+from reference_model.transformer.block import TransformerBlock
 from reference_model.transformer.model import StepVideoTransformer
 from reference_model.transformer.norm import RMSNorm
 
@@ -207,6 +208,10 @@ def draw_time(generator: torch.Generator, recipe: FlowRecipe) -> Float[Tensor, "
     return 1 - shift * noise_level / (1 + (shift - 1) * noise_level)
 
 
+GATES = (2, 5)
+"""Rows of a block's table that its two modulated branches are multiplied with."""
+
+
 @torch.no_grad()
 def initialise_transformer(transformer: StepVideoTransformer, generator: torch.Generator) -> None:
     """First weights of a `StepVideoTransformer` that is trained from scratch.
@@ -229,11 +234,9 @@ def initialise_transformer(transformer: StepVideoTransformer, generator: torch.G
             module.reset_parameters()
         elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, TransformerBlock):
+            nn.init.zeros_(module.scale_shift_table)
+            module.scale_shift_table[list(GATES)] = 1.0
     nn.init.zeros_(transformer.adaln_single.linear.weight)
     nn.init.zeros_(transformer.proj_out.weight)
     nn.init.zeros_(transformer.scale_shift_table)
-    for block in transformer.transformer_blocks:
-        table = block.scale_shift_table
-        nn.init.zeros_(table)
-        for gate in (2, 5):
-            table[gate] = 1.0

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reference_model.errors import ShapeError
-from reference_model.training.linear_start import matrix_of
+from reference_model.training.linear_start import bias_of, matrix_of
 from reference_model.vae.dual_path import average_shortcut, duplicate_shortcut
 from reference_model.vae.model import VideoVAE
 
@@ -38,13 +38,13 @@ def fold_latent_scale(vae: VideoVAE, std: Float[Tensor, " channels"]) -> None:
 def _divide_means(vae: VideoVAE, std: Float[Tensor, " channels"]) -> None:
     conv, channels, scale = vae.encoder.conv_out.conv, vae.cfg.z_channels, 1 / std
     average = matrix_of(lambda x: average_shortcut(x, 2 * channels, 1), conv.in_channels)[:channels].double()
-    weight, bias = conv.weight.cpu().double(), conv.bias.cpu().double()
+    weight, bias = conv.weight.cpu().double(), bias_of(conv).cpu().double()
     weight[:channels] *= scale.view(-1, 1, 1, 1, 1)
     weight[:channels, :, -1, 1, 1] += (scale[:, None] - 1) * average
     bias[:channels] *= scale
     bias[channels:] += 2 * scale.log()
     conv.weight.copy_(weight)
-    conv.bias.copy_(bias)
+    bias_of(conv).copy_(bias)
 
 
 def _multiply_inputs(vae: VideoVAE, std: Float[Tensor, " channels"]) -> None:

@@ -9,7 +9,8 @@ contrast of flat frames; one constant channel in front of each output norm keeps
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -17,11 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference_model.training.least_squares import principal_directions, ridge
-from reference_model.vae.decoder import SURPLUS_FRAMES
+from reference_model.vae.decoder import SURPLUS_FRAMES, Decoder, DecoderLevel
 from reference_model.vae.dual_path import average_shortcut, duplicate_shortcut, space_to_channel
+from reference_model.vae.encoder import EncoderLevel
 from reference_model.vae.layers import CausalAttention, Changed, ResBlock, Video
 from reference_model.vae.model import VideoVAE
-from reference_model.vae.resample import Downsample2d, UpsampleResidual
+from reference_model.vae.resample import Downsample2d, Downsample3d, Upsample2d, UpsampleResidual
+
+Level = TypeVar("Level", EncoderLevel, DecoderLevel)
 
 LOG_VARIANCE = -5.0
 PILOT_STRENGTH = 2.0
@@ -51,7 +55,7 @@ def random_start(vae: VideoVAE, generator: torch.Generator) -> None:
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             fan_in = module.weight[0].numel()
             module.weight.normal_(0, fan_in**-0.5, generator=generator)
-            nn.init.zeros_(module.bias)
+            nn.init.zeros_(bias_of(module))
         elif isinstance(module, nn.GroupNorm):
             module.reset_parameters()
 
@@ -70,30 +74,29 @@ def _silence_branches(vae: VideoVAE) -> None:
 
 def _fit_encoder(vae: VideoVAE, videos: Video) -> Video:
     """Fits every linear layer on the way down; returns the features in front of the output norm."""
-    encoder = vae.encoder
+    encoder, levels = vae.encoder, _levels(vae.encoder.down, EncoderLevel)
     x = _fit_stride(encoder.conv_in.conv, videos)
-    for level in encoder.down:
-        for block in level.block:
+    for level in levels:
+        for block in _blocks(level):
             x = _fit_shortcut(block, x)
         if isinstance(level.downsample, Downsample2d):
             x = _fit_plane_stride(level.downsample, x)
-        elif level.downsample is not None:
+        elif isinstance(level.downsample, Downsample3d):
             x = _fit_stride(level.downsample.conv.conv, x)
-    last_block = encoder.down[-1].block[0].nin_shortcut
-    _set_constant(last_block.conv if last_block else encoder.down[-2].downsample.conv.conv, x)
-    x = encoder.down[-1](encoder.down[-2].downsample(_until(encoder, videos)))
+    _set_constant(_last_layer(levels), x)
+    x = encoder.conv_in(videos)
+    for level in levels:
+        x = level(x)
     folded = encoder.conv_patchify(F.silu(encoder.norm_out(encoder.mid(x))))
     _fit_moments(vae, folded, _linear_codes(videos, vae.cfg.z_channels))
     return x
 
 
-def _until(encoder: nn.Module, videos: Video) -> Video:
-    x = encoder.conv_in(videos)
-    for level in encoder.down[:-2]:
-        x = level(x)
-    for block in encoder.down[-2].block:
-        x = block(x)
-    return x
+def _last_layer(levels: Sequence[EncoderLevel]) -> nn.Conv3d:
+    """What makes the features in front of the output norm, as long as all branches are silent."""
+    shortcut, above = _blocks(levels[-1])[0].nin_shortcut, levels[-2].downsample
+    assert isinstance(above, Downsample3d)
+    return above.conv.conv if shortcut is None else shortcut.conv
 
 
 def _linear_codes(videos: Video, count: int) -> Video:
@@ -116,8 +119,8 @@ def _fit_moments(vae: VideoVAE, folded: Video, codes: Video) -> None:
     nn.init.zeros_(conv.weight)
     conv.weight[:, :, -1, 1, 1] = -average
     conv.weight[:channels, :, -1, 1, 1] += weight.T
-    conv.bias[:channels] = bias
-    conv.bias[channels:] = LOG_VARIANCE
+    bias_of(conv)[:channels] = bias
+    bias_of(conv)[channels:] = LOG_VARIANCE
 
 
 def _fit_decoder(vae: VideoVAE, videos: Video, trunk: Video) -> None:
@@ -126,16 +129,19 @@ def _fit_decoder(vae: VideoVAE, videos: Video, trunk: Video) -> None:
     _fit_latent_input(vae, latents, trunk)
     x = decoder.conv_in(latents)
     x = decoder.mid(decoder.conv_unpatchify(x + duplicate_shortcut(latents, x.shape[1], 1)))
-    for level in reversed(decoder.up):
-        for block in level.block:
+    levels = _levels(decoder.up, DecoderLevel)
+    for level in reversed(levels):
+        for block in _blocks(level):
             x = _fit_shortcut(block, x)
+        if isinstance(level.upsample, Upsample2d):
+            _centre_identity(level.upsample.conv)
         if level.upsample is not None:
-            if isinstance(getattr(level.upsample, "conv", None), nn.Conv2d):
-                _centre_identity(level.upsample.conv)
             x = level.upsample(x)
-    top = decoder.up[0].block[0].nin_shortcut
-    _set_constant(top.conv if top else decoder.up[1].upsample.conv, x)
-    x[:, -1] = (top.conv if top else decoder.up[1].upsample.conv).bias[-1]
+    shortcut, above = _blocks(levels[0])[0].nin_shortcut, levels[1].upsample
+    assert isinstance(above, Upsample2d)
+    last = above.conv if shortcut is None else shortcut.conv
+    _set_constant(last, x)
+    x[:, -1] = bias_of(last)[-1]
     _fit_pixels(decoder, F.silu(decoder.norm_out(x)), videos)
 
 
@@ -151,10 +157,10 @@ def _fit_latent_input(vae: VideoVAE, latents: Video, trunk: Video) -> None:
     duplicate = matrix_of(lambda x: duplicate_shortcut(x, conv.out_channels, 1), latents.shape[1])
     nn.init.zeros_(conv.weight)
     conv.weight[:, :, -1, 1, 1] = weight.T.repeat_interleave(copies, 0) - duplicate
-    conv.bias.copy_(bias.repeat_interleave(copies))
+    bias_of(conv).copy_(bias.repeat_interleave(copies))
 
 
-def _fit_pixels(decoder: nn.Module, features: Video, videos: Video) -> None:
+def _fit_pixels(decoder: Decoder, features: Video, videos: Video) -> None:
     conv = decoder.conv_out
     rows, targets = [], []
     for feature, video in zip(features, videos, strict=True):
@@ -165,7 +171,7 @@ def _fit_pixels(decoder: nn.Module, features: Video, videos: Video) -> None:
         targets.append(video.movedim(0, -1).flatten(0, 2)[::5])
     weight, bias = ridge(torch.cat(rows), torch.cat(targets))
     conv.weight.copy_(weight.T.view_as(conv.weight))
-    conv.bias.copy_(bias)
+    bias_of(conv).copy_(bias)
 
 
 def _fit_stride(conv: nn.Conv3d, x: Video) -> Video:
@@ -178,7 +184,7 @@ def _fit_stride(conv: nn.Conv3d, x: Video) -> Video:
     nn.init.zeros_(conv.weight)
     side = taps.stop - taps.start
     conv.weight[: len(weight), :, taps, taps, taps] = weight.view(len(weight), -1, side, side, side)
-    conv.bias[: len(weight)] = bias
+    bias_of(conv)[: len(weight)] = bias
     return conv(x)
 
 
@@ -189,7 +195,7 @@ def _fit_plane_stride(downsample: Downsample2d, x: Video) -> Video:
     weight, bias = _projection(cells, conv.out_channels)
     nn.init.zeros_(conv.weight)
     conv.weight[: len(weight), :, :2, :2] = weight.view(len(weight), -1, 2, 2)
-    conv.bias[: len(weight)] = bias
+    bias_of(conv)[: len(weight)] = bias
     return downsample(x)
 
 
@@ -200,7 +206,7 @@ def _fit_shortcut(block: ResBlock, x: Video) -> Video:
     if conv.out_channels < conv.in_channels:
         weight, bias = _projection(_rows(x), conv.out_channels)
         conv.weight.copy_(weight.view_as(conv.weight))
-        conv.bias.copy_(bias)
+        bias_of(conv).copy_(bias)
     else:
         # The rest stays random: mixtures of the same channels.
         same = torch.eye(conv.in_channels, device=x.device)
@@ -221,12 +227,26 @@ def _set_constant(conv: nn.Conv2d | nn.Conv3d, features: Video) -> None:
     others = features[:, :-1]
     spread = others.square().mean().sqrt().item()
     nn.init.zeros_(conv.weight[-1])
-    conv.bias[-1] = PILOT_STRENGTH * spread * math.sqrt(features.shape[1])
+    bias_of(conv)[-1] = PILOT_STRENGTH * spread * math.sqrt(features.shape[1])
 
 
 def _centre_identity(conv: nn.Conv2d) -> None:
     nn.init.zeros_(conv.weight)
     conv.weight[:, :, 1, 1] = torch.eye(conv.out_channels, device=conv.weight.device)
+
+
+def _levels(modules: nn.ModuleList, kind: type[Level]) -> list[Level]:
+    return [module for module in modules if isinstance(module, kind)]
+
+
+def _blocks(level: EncoderLevel | DecoderLevel) -> list[ResBlock]:
+    return [block for block in level.block if isinstance(block, ResBlock)]
+
+
+def bias_of(conv: nn.Conv2d | nn.Conv3d) -> Tensor:
+    """The bias, which every convolution of the VAE has."""
+    assert conv.bias is not None
+    return conv.bias
 
 
 def _rows(x: Video) -> Float[Tensor, "rows channels"]:

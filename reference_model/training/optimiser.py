@@ -49,7 +49,7 @@ def build_optimiser(model: nn.Module, recipe: TrainingRecipe) -> AnyOptimiser:
     return CombinedOptimiser([adam, muon])
 
 
-def _block_matrices(model: nn.Module) -> set[nn.Parameter]:
+def _block_matrices(model: nn.Module) -> set[Tensor]:
     """Weights of the linear layers inside a model's repeated blocks."""
     layers = (layer for block in blocks_of(model) for layer in block.modules() if isinstance(layer, nn.Linear))
     return {layer.weight for layer in layers if layer.weight.requires_grad}

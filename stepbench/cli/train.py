@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from stepbench.cli.options import Json, split_names
 from stepbench.cli.output import note, number, print_records
-from stepbench.errors import ExitCode, StepbenchError
+from stepbench.errors import ExitCode, NothingSelectedError, StepbenchError, UsageError
 
 if TYPE_CHECKING:
     from stepbench.training.request import TrainingOutcome
@@ -149,17 +149,17 @@ def _train(stage: str, options: TrainingOptions, **further: Any) -> int:
             **further,
         )
         outcome = train_stage(request)
-    except StepbenchError as error:
-        if not _speaks():
-            sys.exit(error.exit_code)
-        raise
+    except (UsageError, NothingSelectedError, KeyboardInterrupt) as error:
+        if _speaks():
+            raise
+        sys.exit(error.exit_code if isinstance(error, StepbenchError) else ExitCode.INTERRUPTED)
     if _speaks():
         _report(outcome, json=options.json)
     return ExitCode.OK if outcome.is_complete else ExitCode.INCOMPLETE
 
 
 def _speaks() -> bool:
-    # Of several processes one is enough to say what all of them found.
+    # Of several processes one is enough to say what all of them find.
     return os.environ.get("RANK", "0") == "0"
 
 

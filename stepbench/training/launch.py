@@ -25,9 +25,16 @@ def shows_progress() -> bool:
 
 @contextmanager
 def main_first() -> Iterator[None]:
-    """The main process does what is inside the block; the others wait for it, do it too, and find its files there."""
+    """The main process does what is inside the block; the others wait for it, do it too, and find its files there.
+
+    Raises:
+        UsageError: In the others, if the main process has failed meanwhile.
+    """
     if not is_main():
-        barrier()
+        try:
+            barrier()
+        except RuntimeError as error:
+            raise UsageError("the first process has stopped", hint="it has said why") from error
     yield
     if is_main():
         barrier()

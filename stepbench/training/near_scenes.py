@@ -62,7 +62,8 @@ def meaning(scene: Scene) -> Scene:
 def scene_family(level: int, size: int, rng: np.random.Generator, split: str | None) -> list[Scene]:
     """A scene and others that differ from it in one attribute, all of one split.
 
-    The main attributes come first, each with one wrong value; the rest is drawn from all attributes.
+    The main attributes come first, each with one wrong value, and direction, which is learned last, with two; the rest
+    is drawn from all attributes.
 
     Args:
         level: Of the first scene.
@@ -73,9 +74,10 @@ def scene_family(level: int, size: int, rng: np.random.Generator, split: str | N
     first = sample_scene(level, rng, split=split)
     choices = {name: _of_split(near_scenes(first, name), split) for name in ATTRIBUTES}
     family = [first]
-    for name in MAIN_ATTRIBUTES:
-        if choices[name]:
-            family.append(pick(choices[name], rng))
+    for name in (*MAIN_ATTRIBUTES, "direction"):
+        left = [scene for scene in choices[name] if scene not in family]
+        if left:
+            family.append(pick(left, rng))
     while len(family) < size:
         found = pick(choices[pick([name for name in ATTRIBUTES if choices[name]], rng)], rng)
         if meaning(found) not in map(meaning, family):

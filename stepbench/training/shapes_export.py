@@ -149,7 +149,7 @@ def _hours(run: Path) -> dict[str, Any]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return json.loads(table.round(4).to_json(orient="records"))
+    return json.loads(str(table.round(4).to_json(orient="records")))
 
 
 def _write_card(card: dict[str, Any], weights: Path) -> None:

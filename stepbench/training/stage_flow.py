@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ def prepare(request: TrainingRequest, recipe: FlowRecipe, device: torch.device) 
     data = open_data(request, captions_needed=True)
     count = len(data.train) if len(data.train) < ENDLESS else ENCODED_CLIPS
     claim_run_folder(request.out, {**request.origin, "data": f"{data.description}; {count} encoded"})
-    with main_first():
+    # New tokenizers are trained once and read by all.
+    with main_first() if model_folder(request.model) is None else nullcontext():
         start = _start(request, recipe, data)
     model, vae = start.prompted(train_text=recipe.train_text).to(device), start.vae.float().to(device)
     counts = {"train": count, "test": min(recipe.held_out, len(data.test))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -16,10 +15,9 @@ from reference_model.checkpoint import load_pipeline, load_vae
 from reference_model.checkpoint.save import save_vae
 from reference_model.training.data import to_float
 from reference_model.training.latent_scale import fold_latent_scale
-from stepbench.training.export import ORIGIN_FILE
+from stepbench.training.export import ORIGIN_FILE, exported_step
 from stepbench.training.launch import choose_device
 from stepbench.training.moving_shapes import MovingShapesClips
-from stepbench.training.recipes import RECIPES
 from stepbench.training.request import ExportDtype, TrainingRequest
 from stepbench.training.session import train_stage
 from stepbench.training.simulated_annotator import PREFERENCES_FILE, simulate_preferences
@@ -61,11 +59,9 @@ class Workplace:
 def train_vae(place: Workplace) -> bool:
     """The Video-VAE, with latents of unit variance at the end."""
     unscaled, scaled = place.model("vae-unscaled"), place.model("vae")
-    if not _is_finished("vae", unscaled):
-        shutil.rmtree(scaled, ignore_errors=True)
-        if not _train(place, "vae", model=BASE, export=unscaled, dtype="float32"):
-            return False
-    if not scaled.is_dir():
+    if not _train(place, "vae", model=BASE, export=unscaled, dtype="float32"):
+        return False
+    if exported_step(scaled) != exported_step(unscaled):
         _scale_latents(place, unscaled, scaled)
     return True
 
@@ -118,8 +114,6 @@ def _train(
     vae: Path | None = None,
     dtype: ExportDtype = "float16",
 ) -> bool:
-    if _is_finished(stage, export):
-        return True
     request = TrainingRequest(
         stage=stage,
         model=model,
@@ -138,12 +132,6 @@ def _train(
     return outcome.is_complete
 
 
-def _is_finished(stage: str, export: Path) -> bool:
-    """Whether a model has as many steps as its recipe now asks for: then there is no need to load anything."""
-    file = export / ORIGIN_FILE
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8"))["step"] >= RECIPES[BASE][stage]().steps
-
-
 @torch.no_grad()
 def _scale_latents(place: Workplace, source: Path, target: Path) -> None:
     vae = load_vae(source, dtype=torch.float32, device=choose_device(place.device)).eval()
@@ -151,5 +139,8 @@ def _scale_latents(place: Workplace, source: Path, target: Path) -> None:
     means = [vae.encode(to_float(clips[index].frames, device)[None]).mean for index in range(SCALE_CLIPS)]
     fold_latent_scale(vae, torch.cat(means).std(dim=(0, 1, 3, 4)))
     partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     save_vae(vae.half(), partial)
+    shutil.copyfile(source / ORIGIN_FILE, partial / ORIGIN_FILE)
+    shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

@@ -57,5 +57,5 @@ def test_a_base_is_a_folder_beside_this_one(tmp_path, named):
 
 def test_a_base_that_is_not_there_is_named(tmp_path):
     (tmp_path / "base.json").write_text('{"folder": "../missing-model"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="names '../missing-model', but there is no folder"):
+    with pytest.raises(CheckpointError, match=r"names '../missing-model', but there is no folder"):
         _ = ModelFolder(tmp_path).transformer

@@ -30,7 +30,8 @@ def vae(model: Path):
     def words(out: str, *settings: str, **options: object) -> list[str]:
         options = {"model": model, "data": "moving-shapes", "sizes": "17x32x32", "device": "cpu", **options}
         given = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-        return ["train", "vae", "--out", out, *given, *(f"--set={one}" for one in [*SETTINGS, *settings])]
+        defaults = [one for one in SETTINGS if one.partition("=")[0] + "=" not in "".join(settings)]
+        return ["train", "vae", "--out", out, *given, *(f"--set={one}" for one in [*defaults, *settings])]
 
     return words
 

@@ -39,7 +39,7 @@ class PromptNumbers:
 class TwoPoints(nn.Module):
     """The exact field of data that is a prompt's pattern P or its opposite, by turns.
 
-    At x = (1 - t) noise + t data the expected data is E = P tanh(t P.x / (1 - t)^2), and the velocity (E - x) / (1 - t).
+    At x = (1 - t) noise + t data the expected data is E = P tanh(t P.x / (1 - t)^2), the velocity (E - x) / (1 - t).
     In one step from any noise it leads to the mean of the two, 0.
     """
 

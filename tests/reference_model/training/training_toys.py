@@ -81,7 +81,7 @@ class ToyTask:
 
     def evaluate(self, folder: Path, step: int) -> dict[str, float]:
         (folder / f"{step}.txt").write_text("a preview")
-        return {"weight": float(sum(value.sum() for value in self.model.parameters()))}
+        return {"answer": float(self.model(self.batch(10**6, range(3))).sum())}
 
 
 def toy_recipe(**changes: Any) -> TrainingRecipe:

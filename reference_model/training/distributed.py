@@ -109,15 +109,24 @@ def wrap(model: nn.Module, strategy: Strategy) -> nn.Module:
 def shard(model: nn.Module) -> None:
     """Cuts every block of a model, and the rest of it as one, into a part per process (FSDP2), in place.
 
-    Each block is put together while it computes. `wrap` does this to what is trained; a frozen model beside it, such as
-    a teacher, may be cut as well.
+    Each block is put together while it computes, by all processes at the same time. Of a model that is trained, blocks
+    without trained weights stay whole, so that a process may call them as often as it likes; a model that is not
+    trained at all, such as a teacher, is cut throughout.
     """
     for parameter in model.parameters():
         parameter.data = parameter.data.contiguous()  # FSDP2 cuts no other memory layout
     mesh = init_device_mesh(next(model.parameters()).device.type, (world()[1],))
-    for block in blocks_of(model):
+    everything = not _is_trained(model)
+    cut = [block for block in blocks_of(model) if everything or _is_trained(block)]
+    for block in cut:
         fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    inside = {parameter for block in cut for parameter in block.parameters()}
+    whole = {value for value in model.parameters() if not (everything or value.requires_grad or value in inside)}
+    fully_shard(model, mesh=mesh, ignored_params=whole)
+
+
+def _is_trained(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
 
 
 @contextmanager

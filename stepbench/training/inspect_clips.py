@@ -42,14 +42,7 @@ class InspectedClips:
 
     def __init__(self, index: Path) -> None:
         self._index = index
-        self._known: dict[str, ClipFacts] = {}
-        if index.is_file():
-            stored = json.loads(index.read_text(encoding="utf-8"))
-            if stored["version"] == INDEX_VERSION:
-                self._known = {
-                    file: ClipFacts(**{**facts, "size": ClipSize(**facts["size"])})
-                    for file, facts in stored["clips"].items()
-                }
+        self._known = _read(index) if index.is_file() else {}
 
     def inspect(self, folder: Path, rows: Sequence[ManifestRow]) -> tuple[dict[str, ClipFacts], list[str]]:
         """Facts by file, and every file that is missing or cannot be decoded to its end, as `file:line: problem`."""
@@ -88,3 +81,16 @@ class InspectedClips:
             frames, (height, width) = frames + len(chunk), chunk.shape[2:]
         size = ClipSize(frames, int(height), int(width))
         return ClipFacts(size=size, fps=fps, bytes=status.st_size, modified=status.st_mtime_ns)
+
+
+def _read(index: Path) -> dict[str, ClipFacts]:
+    """What the file remembers; nothing where another version wrote it, or it was damaged: then all is decoded again."""
+    try:
+        stored = json.loads(index.read_text(encoding="utf-8"))
+        if stored["version"] != INDEX_VERSION:
+            return {}
+        return {
+            file: ClipFacts(**{**facts, "size": ClipSize(**facts["size"])}) for file, facts in stored["clips"].items()
+        }
+    except (ValueError, KeyError, TypeError):
+        return {}

@@ -156,6 +156,11 @@ def test_a_checked_clip_is_not_decoded_again_until_it_changes(tmp_path, monkeypa
         index.save()
         assert decoded == expected
     assert json.loads((folder / "index.json").read_text())["clips"]["b.mkv"]["size"]["frames"] == 34
+    for damaged in ("{", "[]", '{"version": 0}', '{"version": 1, "clips": {"a.mkv": {}}}'):
+        (folder / "index.json").write_text(damaged, encoding="utf-8")
+        decoded.clear()
+        opened(folder, index=InspectedClips(folder / "index.json"))
+        assert decoded == ["a.mkv", "b.mkv"]
 
 
 @pytest.mark.parametrize(

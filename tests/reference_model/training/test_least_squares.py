@@ -41,8 +41,12 @@ def test_ridge_is_least_squares_with_prior_rows():
     assert np.allclose(bias, targets.mean(axis=0) - data.mean(axis=0) @ expected)
 
 
-def test_precision_does_not_depend_on_the_dtype_of_the_rows():
-    """Far from the origin, float32 sums would lose everything."""
+def test_sums_are_exact_enough_far_from_the_origin():
+    """Sums in float32 would lose everything that the rows differ in."""
     data = torch.from_numpy(correlated()).float() + 1e4
-    weight, _ = ridge(data, data[:, :1])
-    assert torch.allclose(weight[:, 0], torch.eye(6)[0], atol=5e-3)
+    for rows in (data, data.double()):
+        weight, bias = ridge(rows, rows[:, :1] * 2)
+        assert (rows @ weight + bias - rows[:, :1] * 2).abs().max() < 0.05
+        directions, _, spread = principal_directions(rows, 6)
+        assert torch.allclose(directions.T @ directions, torch.eye(6).to(rows), atol=1e-5)
+        assert torch.allclose(spread.square().sum(), rows.double().var(dim=0, correction=0).sum().to(rows))

@@ -155,7 +155,7 @@ def test_the_fingerprint_sees_frozen_weights_only():
         model.outlet.weight += 1
     assert frozen_fingerprint(model) == before
     with torch.no_grad():
-        model.inlet.bias[2] += 1e-3
+        model.frozen[0].bias[2] += 1e-3
     assert frozen_fingerprint(model) != before
     assert frozen_fingerprint(model.requires_grad_(True)) != before
 

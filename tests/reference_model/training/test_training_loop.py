@@ -79,13 +79,13 @@ def test_a_figure_that_some_parts_lack_is_the_mean_of_the_others(tmp_path):
 def test_only_what_is_trained_is_kept_and_changed(uninterrupted):
     names = {name.removeprefix("model ") for name in final_state(uninterrupted) if name.startswith("model ")}
     assert names == {name for name, _ in trainable(ToyModel())}
-    assert not any(name.startswith("inlet") for name in names)
+    assert not any(name.startswith("frozen") for name in names)
 
 
 def test_other_frozen_weights_are_refused(tmp_path):
     toy_run(tmp_path, legs={"max_steps": 3})
     other = ToyModel()
-    other.inlet.weight.mul_(1.5)
+    other.frozen[0].weight.mul_(1.5)
     with pytest.raises(CheckpointError, match="does not train are others than when it was started"):
         toy_run(tmp_path, ToyTask(other))
 

@@ -137,7 +137,6 @@ def test_a_random_start_depends_on_the_seed_alone():
     first, same, other = started(0, 5), started(0, 6), started(1, 5)
     assert all(torch.equal(value, same[name]) for name, value in first.items())
     assert not all(torch.equal(value, other[name]) for name, value in first.items())
-    assert torch.get_rng_state().equal(torch.get_rng_state())
 
 
 def test_the_linear_start_is_close_to_the_linear_code():

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reference_model.training import distributed
 from reference_model.training.checkpoints import load_state
 from reference_model.training.data import step_generator
 from reference_model.training.loop import train
@@ -32,11 +33,12 @@ class Block(nn.Module):
 
 
 class ToyModel(nn.Module):
-    """The first convolution never learns; those of the blocks keep their weights in channels-last order."""
+    """The first convolution never learns, and processes call it as often as they like; the others' weights are in
+    channels-last order."""
 
     def __init__(self, seed: int = 0, *, dropout: float = 0.1) -> None:
         super().__init__()
-        self.inlet = nn.Conv2d(1, WIDTH, 3, padding=1)
+        self.frozen = nn.ModuleList([nn.Conv2d(1, WIDTH, 3, padding=1)])
         self.blocks = nn.ModuleList(Block() for _ in range(2))
         self.outlet = nn.Linear(WIDTH, 1)
         generator = torch.Generator().manual_seed(seed)
@@ -46,10 +48,12 @@ class ToyModel(nn.Module):
         for block in self.blocks:
             block.dropout.p = dropout
             block.conv.to(memory_format=torch.channels_last)
-        self.inlet.requires_grad_(False)
+        self.frozen.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.inlet(x)
+        for _ in range(distributed.world()[0]):
+            self.frozen[0](x)
+        x = self.frozen[0](x)
         for block in self.blocks:
             x = block(x)
         return self.outlet(x.mean(dim=(2, 3)))

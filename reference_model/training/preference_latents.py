@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from rich.console import Console
 from rich.progress import track
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from reference_model.errors import CheckpointError
+from reference_model.training.cache import read_tensors, write_tensors
 from reference_model.training.data import to_float
 from reference_model.training.latents import ClipLatents, weights_digest
 from reference_model.training.preferences import PreferenceClip, PreferenceDataError, PreferenceSource, check_share
@@ -117,7 +114,7 @@ def encode_pairs(vae: VideoVAE, source: PreferenceSource, folder: Path, *, progr
     """Encodes every clip that the folder has no latents of; a clip of several pairs is encoded once.
 
     Args:
-        vae: Encodes on its device, in bfloat16 autocast; the means are kept as float16.
+        vae: Encodes on its device, float32 weights under bfloat16 autocast; the means are kept as float16.
         source: The pairs.
         folder: Gets `<digest of the VAE>/<digest of the clip>.safetensors`; may serve several sources and VAEs.
         progress: Show a bar on stderr.
@@ -141,18 +138,12 @@ def encode_pairs(vae: VideoVAE, source: PreferenceSource, folder: Path, *, progr
 
 
 def _write(vae: VideoVAE, stored: PreferenceClip, file: Path) -> None:
-    clip = stored.read()
-    device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
-        mean = vae.encode(to_float(clip.frames, device)[None]).mean[0]
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    save_file({"latents": mean.half().cpu().contiguous()}, partial, metadata={"fps": repr(float(clip.fps))})
-    os.replace(partial, file)
+    clip, weight = stored.read(), next(vae.parameters())
+    with torch.autocast(weight.device.type, torch.bfloat16, enabled=weight.dtype == torch.float32):
+        mean = vae.encode(to_float(clip.frames, weight.device)[None]).mean[0]
+    write_tensors(file, {"latents": mean.half()}, {"fps": repr(float(clip.fps))})
 
 
 def _read(file: Path) -> tuple[ClipLatents, float]:
-    try:
-        with safe_open(file, "pt") as stored:
-            return stored.get_tensor("latents"), float(stored.metadata()["fps"])
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}", hint="remove it, so that it is made anew") from error
+    tensors, metadata = read_tensors(file)
+    return tensors["latents"], float(metadata["fps"])

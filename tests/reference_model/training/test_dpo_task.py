@@ -72,6 +72,23 @@ def test_winner_and_loser_share_noise_and_time_in_one_call():
     assert len(set(times[:4].tolist())) == 4
 
 
+def test_noise_and_time_belong_to_the_step_and_the_sample():
+    task = make_task()
+    spy = Spy(task.model)
+    batch = task.batch(0, EVERYONE)
+    for step in (0, 1, 0):
+        task.loss(spy, batch, step, EVERYONE)
+    first, second, again = ((noisy, times) for noisy, times, *_ in spy.calls)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not (first[1] == second[1]).any()
+    noise_of = [
+        noisy - times.view(-1, 1, 1, 1, 1) * batch.winner.repeat(2, 1, 1, 1, 1) for noisy, times in (first, second)
+    ]
+    ratio = [values[0] / (1 - times[0]) for values, (_, times) in zip(noise_of, (first, second), strict=True)]
+    assert not torch.allclose(*ratio)
+
+
 @BOTH
 def test_the_loss_equals_a_plain_computation(rank):
     recipe = replace(RECIPE, lora_rank=rank, beta=3.0, half=False, reduction="sum", label_smoothing="votes")

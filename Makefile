@@ -8,7 +8,10 @@ INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); \
 	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); fi
 
-.PHONY: help demo test test-slow lint format train-tiny clean
+# Each leg ends within ten minutes, for machines that are lent for so long.
+BENCH_GPU := bench-gpu-step-video bench-gpu-vae bench-gpu-flow bench-gpu-distill bench-gpu-dpo
+
+.PHONY: help demo test test-slow lint format train-tiny bench-gpu $(BENCH_GPU) clean
 
 help:
 	@echo "make demo        install and run the whole loop on the built-in world (offline, CPU, minutes)"
@@ -16,6 +19,7 @@ help:
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make lint        ruff, pyright and the import contracts"
 	@echo "make train-tiny  train the small models in the package (GPU: half an hour; CPU: many hours)"
+	@echo "make bench-gpu   speed and memory of the model and its training on a GPU; its legs: $(BENCH_GPU)"
 	@echo "make clean       remove .venv and caches; runs/ stays"
 
 $(VENV)/bin/python:
@@ -58,6 +62,14 @@ format: $(VENV)/.installed-dev
 # Goes on where it was stopped; `.venv/bin/python -m stepbench.training.tiny --help` has more.
 train-tiny: $(VENV)/.installed-train
 	$(BIN)/python -m stepbench.training.tiny --out training/tiny --pack reference_model/weights
+
+bench-gpu: $(BENCH_GPU)
+
+bench-gpu-step-video: $(VENV)/.installed-train
+	$(BIN)/python benchmarks/step_video.py --device cuda
+
+$(filter-out %-step-video,$(BENCH_GPU)): bench-gpu-%: $(VENV)/.installed-train
+	$(BIN)/python benchmarks/training.py --device cuda --stages $*
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

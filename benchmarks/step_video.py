@@ -1,4 +1,4 @@
-"""Speed and memory of the reference model on the CPU: `python benchmarks/step_video.py [--quick] [--threads N]`.
+"""Speed and memory of the reference model: `python benchmarks/step_video.py [--quick] [--device cuda] [--threads N]`.
 
 Against `plain_step_video`, the same equations in plain eager PyTorch: same weights, same inputs, float32. First both
 must give the same numbers. Then they run by turns in one process, the order changing every round. Each round gives one
@@ -103,8 +103,10 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
     calls = {"ours": case.ours, "plain": case.plain}
     for number in range(rounds):
         for which in sorted(calls, reverse=bool(number % 2)):
+            finish()
             start = time.perf_counter()
             calls[which]()
+            finish()
             seconds[which].append(time.perf_counter() - start)
     by_round = [plain_time / our_time for our_time, plain_time in zip(seconds["ours"], seconds["plain"], strict=True)]
     peak = {which: peak_bytes(call) for which, call in calls.items()}
@@ -129,11 +131,17 @@ def peak_bytes(call: Callable[[], Tensor]) -> int:
     return live.peak
 
 
+def finish() -> None:
+    """Waits for a GPU to end what it was given."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
 def spread(model: nn.Module) -> Any:
     """Draws every weight at the scale of its layer, so that all parts have a say in the result."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
+        noise = torch.randn(parameter.shape, generator=generator, device="cpu").to(parameter.device)
         fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
         center = 1.0 if "norm" in name and name.endswith("weight") else 0.0
         parameter.data = center + noise * fan_in**-0.5
@@ -141,33 +149,43 @@ def spread(model: nn.Module) -> Any:
 
 
 def normal(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    drawn = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(1), device="cpu")
+    return drawn.to(torch.get_default_device())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Reference model against plain eager PyTorch, on the CPU.")
+    parser = argparse.ArgumentParser(description="Reference model against plain eager PyTorch.")
     parser.add_argument("--quick", action="store_true", help="sizes of seconds")
     parser.add_argument("--rounds", type=int, default=9, help="timed runs of each")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", action="store_true", help="one JSON object per case")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda, but PyTorch sees no GPU")
     torch.set_num_threads(options.threads)
-    environment = {"torch": torch.__version__, "machine": platform.machine(), "threads": options.threads}
+    environment = {
+        "torch": torch.__version__,
+        "machine": torch.cuda.get_device_name() if options.device == "cuda" else platform.machine(),
+        "threads": options.threads,
+    }
     if not options.json:
         print(f"{'case':<36} {'ours s':>8} {'plain s':>8} {'ratio':>6} {'low':>6} {'high':>6} {'MiB':>7} {'plain':>7}")
-    for case in quick_cases() if options.quick else cases():
-        with torch.no_grad():
+    # Convolutions on GPUs otherwise round float32 to 10 bits, and the two would not give the same numbers.
+    exact = torch.backends.cudnn.flags(allow_tf32=False)
+    with exact, torch.device(options.device), torch.no_grad():
+        for case in quick_cases() if options.quick else cases():
             row = measure(case, options.rounds)
-        if options.json:
-            print(json.dumps({**row, **environment}))
-            continue
-        mebibytes = [row[f"peak_bytes_{which}"] / 2**20 for which in ("ours", "plain")]
-        print(
-            f"{row['case']:<36} {row['seconds_ours']:>8.3f} {row['seconds_plain']:>8.3f} {row['ratio']:>6.2f} "
-            f"{row['ratio_low']:>6.2f} {row['ratio_high']:>6.2f} {mebibytes[0]:>7.1f} {mebibytes[1]:>7.1f}"
-        )
+            if options.json:
+                print(json.dumps({**row, **environment}))
+                continue
+            mebibytes = [row[f"peak_bytes_{which}"] / 2**20 for which in ("ours", "plain")]
+            print(
+                f"{row['case']:<36} {row['seconds_ours']:>8.4f} {row['seconds_plain']:>8.4f} {row['ratio']:>6.2f} "
+                f"{row['ratio_low']:>6.2f} {row['ratio_high']:>6.2f} {mebibytes[0]:>7.1f} {mebibytes[1]:>7.1f}"
+            )
 
 
 if __name__ == "__main__":

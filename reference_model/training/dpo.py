@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reference_model.errors import ConfigError
 from reference_model.training import distributed
+from reference_model.training.checkpoints import frozen_fingerprint
 from reference_model.training.data import clip_indices, step_generator
 from reference_model.training.dpo_loss import (
     Objective,
@@ -106,6 +107,9 @@ class DPOTask:
         test: Held-out pairs, of any shapes; may be empty.
         judge: Further figures, for instance on clips sampled from held-out prompts.
 
+    Attributes:
+        reference_fingerprint: See `ReferencedTask`; None with adapters, where the reference is frozen in the model.
+
     Raises:
         ConfigError: If the model trains its text encoders, or adapters cannot be added.
     """
@@ -128,6 +132,7 @@ class DPOTask:
         self.train = train
         self.test = test
         self.judge = judge
+        self.reference_fingerprint: str | None = None
         self._copy: PromptedTransformer | None = None
         if recipe.lora_rank:
             add_adapters(
@@ -138,7 +143,11 @@ class DPOTask:
                 generator=step_generator(recipe.seed, _ADAPTERS),
             )
         else:
-            self._copy = _frozen_copy(model, sharded=recipe.strategy == "fsdp" and distributed.world()[1] > 1)
+            sharded = recipe.strategy == "fsdp" and distributed.world()[1] > 1
+            self._copy = _frozen_copy(model, whole=sharded)
+            self.reference_fingerprint = frozen_fingerprint(self._copy)
+            if sharded:
+                distributed.shard(self._copy)
 
     def batch(self, step: int, samples: Sequence[int]) -> PairBatch:
         """Pairs with their prompts, some of which are dropped.
@@ -240,13 +249,10 @@ class DPOTask:
 _NOISE, _TEST, _PROMPT, _ADAPTERS = 30, 31, 32, 33
 
 
-def _frozen_copy(model: PromptedTransformer, *, sharded: bool) -> PromptedTransformer:
-    """What stays as it is while the model is trained; shares its text encoders unless both will be cut to parts."""
-    shared = {} if sharded else {id(model.text_encoder): model.text_encoder}
-    frozen = copy.deepcopy(model, shared).requires_grad_(False).eval()
-    if sharded:
-        distributed.shard(frozen)
-    return frozen
+def _frozen_copy(model: PromptedTransformer, *, whole: bool) -> PromptedTransformer:
+    """What stays as it is while the model is trained; unless whole, it shares the text encoders."""
+    shared = {} if whole else {id(model.text_encoder): model.text_encoder}
+    return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 
 def _collate(pairs: Sequence[LatentPair], prompts: list[str]) -> PairBatch:

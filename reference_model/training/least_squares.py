@@ -20,9 +20,14 @@ def principal_directions(
     """
     mean = rows.double().mean(dim=0)
     centred = rows.double() - mean
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
-    values, vectors = values.flip(0)[:count], vectors.flip(1)[:, :count]
-    return vectors.to(rows), mean.to(rows), values.clamp(min=1e-12).sqrt().to(rows)
+    if count <= len(rows) < rows.shape[1]:
+        # The covariance would be a large matrix of small rank.
+        _, spread, vectors = torch.linalg.svd(centred, full_matrices=False)
+        vectors, spread = vectors[:count].T, spread[:count] / len(rows) ** 0.5
+    else:
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
+        vectors, spread = vectors.flip(1)[:, :count], values.flip(0)[:count].clamp(min=0).sqrt()
+    return vectors.to(rows), mean.to(rows), spread.clamp(min=1e-6).to(rows)
 
 
 def ridge(

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reference_model.errors import ConfigError
 from reference_model.training.least_squares import principal_directions, ridge
 from reference_model.vae.decoder import SURPLUS_FRAMES, Decoder, DecoderLevel
 from reference_model.vae.dual_path import average_shortcut, duplicate_shortcut, space_to_channel
@@ -40,6 +41,9 @@ def linear_start(vae: VideoVAE, clips: Float[Tensor, "batch 17 3 height width"],
         vae: In float32.
         clips: Examples in [-1, 1]; a few dozen suffice.
         generator: Of the random weights inside the silent branches.
+
+    Raises:
+        ConfigError: The widths of `vae` do not fit into each other.
     """
     random_start(vae, generator)
     _silence_branches(vae)
@@ -151,7 +155,12 @@ def _fit_latent_input(vae: VideoVAE, latents: Video, trunk: Video) -> None:
     target = trunk[:, :width] / trunk[:, : trunk.shape[1] - 1].std()
     target[:, -1] = 0
     folded = space_to_channel(target, 2)
-    copies = vae.cfg.patch_width // folded.shape[1]
+    copies, rest = divmod(vae.cfg.patch_width, folded.shape[1])
+    if rest:
+        raise ConfigError(
+            f"the linear start needs a patch width that is a multiple of {folded.shape[1]}, got {vae.cfg.patch_width}",
+            hint="start from random weights: start_clips=0",
+        )
     weight, bias = ridge(_rows(latents), _rows(folded))
     conv = vae.decoder.conv_in.conv
     duplicate = matrix_of(lambda x: duplicate_shortcut(x, conv.out_channels, 1), latents.shape[1])

@@ -26,7 +26,7 @@ from reference_model.training.log import TrainingLog
 from reference_model.training.optimiser import build_optimiser, optimiser_state, restore_optimiser, set_rate, trainable
 from reference_model.training.recipe import TrainingRecipe
 from reference_model.training.run_folder import check_recipe, write_recipe
-from reference_model.training.task import AdversarialTask, TrainingTask
+from reference_model.training.task import AdversarialTask, ReferencedTask, TrainingTask
 
 CHECKPOINTS = "checkpoints"
 
@@ -61,8 +61,8 @@ def train(
 
     Raises:
         ConfigError: If the folder holds a run of another recipe, or the batch does not divide among the processes.
-        CheckpointError: If the newest checkpoint cannot be read, does not fit the model, or a new one cannot be
-            written; those from before stay as they were.
+        CheckpointError: If the newest checkpoint cannot be read, does not fit the model, what it does not train or its
+            reference, or a new one cannot be written; those from before stay as they were.
         TrainingError: If the loss or its gradient is no longer a number; nothing of that step is kept.
     """
     deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
@@ -84,6 +84,7 @@ class _Run:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.samples = distributed.own_samples(recipe.batch_size)
         self.frozen = frozen_fingerprint(task.model)
+        self.reference = task.reference_fingerprint if isinstance(task, ReferencedTask) else None
         self.model = distributed.wrap(task.model, recipe.strategy)
         self.optimiser = build_optimiser(task.model, recipe)
         self.average = MovingAverage(task.model, recipe.ema_decay)
@@ -100,6 +101,12 @@ class _Run:
             raise CheckpointError(
                 f"the weights that {self.folder} does not train are others than when it was started",
                 hint="load the weights that the run was started from",
+            )
+        # Checkpoints of earlier versions do not say.
+        if state.numbers.get("reference", self.reference) != self.reference:
+            raise CheckpointError(
+                f"the reference model is another one than when {self.folder} was started",
+                hint="load the weights that the run was started from, not trained or exported ones",
             )
         self.step = state.step
         distributed.copy_whole(state.tensors["model"], dict(trainable(self.task.model)))
@@ -119,7 +126,8 @@ class _Run:
             parts["opponent"] = self.opponent.state()
         tensors = {part: distributed.whole_tensors(values) for part, values in parts.items()}
         if distributed.is_main():
-            state = TrainingState(step=self.step, tensors=tensors, numbers={"frozen": self.frozen})
+            numbers = {"frozen": self.frozen, "reference": self.reference, "recipe": self.recipe.to_dict()}
+            state = TrainingState(step=self.step, tensors=tensors, numbers=numbers)
             save_state(state, self.folder / CHECKPOINTS, keep=self.recipe.keep_checkpoints)
         distributed.barrier()
 

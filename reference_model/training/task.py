@@ -76,3 +76,15 @@ class AdversarialTask(Protocol):
     """
 
     opponent: Opponent | None
+
+
+@runtime_checkable
+class ReferencedTask(Protocol):
+    """A task whose loss needs the model as it was before training; checkpoints do not hold it.
+
+    Attributes:
+        reference_fingerprint: `frozen_fingerprint` of what the task keeps of it outside of `model`; None where that is
+            nothing.
+    """
+
+    reference_fingerprint: str | None

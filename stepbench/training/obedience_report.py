@@ -47,9 +47,7 @@ def obedience_table(run: Run, rng: np.random.Generator, *, level: int = 1) -> pd
     Raises:
         NothingSelectedError: No scene of this level in the run.
     """
-    answers = _with_mean(pd.DataFrame(_answers(run, level, rng)))
-    if answers.empty:
-        raise NothingSelectedError(f"{run.name} has no prompts of level {level} with ground truth")
+    answers = graded_answers(run, rng, level=level)
     rows = []
     for name, own in answers.groupby("attribute", sort=False):
         estimate = mean_interval(own["right"], own["scene"])
@@ -67,6 +65,19 @@ def obedience_table(run: Run, rng: np.random.Generator, *, level: int = 1) -> pd
             }
         )
     return pd.DataFrame(rows)
+
+
+def graded_answers(run: Run, rng: np.random.Generator, *, level: int = 1) -> pd.DataFrame:
+    """Answers clip by clip; arguments and errors as of `obedience_table`.
+
+    Returns:
+        One row per clip and attribute that was asked for, and one for their mean: clip (prompt and seed), scene,
+        language, attribute, right, shuffled.
+    """
+    answers = _with_mean(pd.DataFrame(_answers(run, level, rng)))
+    if answers.empty:
+        raise NothingSelectedError(f"{run.name} has no prompts of level {level} with ground truth")
+    return answers
 
 
 def _answers(run: Run, level: int, rng: np.random.Generator) -> Iterator[dict[str, object]]:

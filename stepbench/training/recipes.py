@@ -33,7 +33,7 @@ def tiny_flow() -> FlowRecipe:
     Where things are and where they go is decided while little is to be seen but noise, so most times are drawn there.
     """
     return FlowRecipe(
-        steps=12_000,
+        steps=8_000,
         batch_size=32,
         learning_rate=2e-3,
         matrix_optimiser="muon",
@@ -50,7 +50,7 @@ def tiny_flow() -> FlowRecipe:
 def tiny_distill() -> DistillRecipe:
     """`tiny-turbo`: five steps without guidance, from `tiny`."""
     return DistillRecipe(
-        steps=4_000,
+        steps=3_000,
         batch_size=32,
         learning_rate=5e-4,
         matrix_optimiser="muon",

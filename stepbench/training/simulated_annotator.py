@@ -13,7 +13,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 
@@ -23,10 +25,15 @@ from stepbench.runs.journal import Journal, read_journal, saving
 from stepbench.training.moving_shapes import MovingShapesClips
 from stepbench.training.obedience import GRADED
 from stepbench.video import write_master
+from stepbench.worlds.moving_shapes.measure import measure_clip
 
-ANNOTATOR = "simulated: counts what is right by the ground truth of the moving-shapes world"
+ANNOTATOR = "simulated: counts what is right by the ground truth of the moving-shapes world, and likes clean outlines"
+FIT_WEIGHT = 10.0
+"""A tenth of intersection over union with a clean outline counts as much as one right answer."""
 CERTAINTY = 2.0
-"""A clip with d more right answers gets `1 / (1 + exp(-CERTAINTY * d))` of the votes."""
+"""A clip whose score is higher by d gets `1 / (1 + exp(-CERTAINTY * d))` of the votes."""
+LEAST_DIFFERENCE = 0.2
+"""Of scores; what is closer is a tie."""
 OWNER_FILE = "votes.json"
 JUDGED_FILE = "judged.jsonl"
 PREFERENCES_FILE = "preferences.jsonl"
@@ -90,14 +97,16 @@ def simulate_preferences(
 
 
 def preferences_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All pairs of clips of one prompt of which one has more right answers.
+    """All pairs of clips of one prompt of which one has a higher score.
 
     Args:
-        row: `prompt`, `clips` (files) and `right` (number of right answers of each).
+        row: `prompt`, `clips` (files), `right` (number of right answers of each) and `fit` (of each, from 0 to 1: how
+            much of the object is one of the world's shapes, whichever).
     """
+    scores = [annotator_score(right, fit) for right, fit in zip(row["right"], row["fit"], strict=True)]
     for first, second in combinations(range(len(row["clips"])), 2):
-        difference = row["right"][first] - row["right"][second]
-        if difference:
+        difference = scores[first] - scores[second]
+        if abs(difference) >= LEAST_DIFFERENCE:
             winner, loser = (first, second) if difference > 0 else (second, first)
             yield {
                 "prompt": row["prompt"],
@@ -106,6 +115,17 @@ def preferences_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "share": 1 / (1 + math.exp(-CERTAINTY * abs(difference))),
                 "annotator": ANNOTATOR,
             }
+
+
+def annotator_score(right: float, fit: float) -> float:
+    """What the annotator goes by, from the number of right answers and the fit of the outline, 0 to 1."""
+    return right + FIT_WEIGHT * fit
+
+
+def outline_fit(frames: UInt8[np.ndarray, "t 3 h w"]) -> float:
+    """How much of the object is one of the world's shapes, whichever: intersection over union, 0 without an object."""
+    groups = measure_clip(frames).groups
+    return groups[0].overlap if groups else 0.0
 
 
 def _judge(
@@ -120,12 +140,13 @@ def _judge(
     for row, (scene, prompt) in enumerate(zip(scenes, prompts, strict=True)):
         clips = made[row * per_prompt : (row + 1) * per_prompt]
         files = [f"clips/{scene:06d}-{number}.mkv" for number in range(per_prompt)]
-        right = []
+        right, fit = [], []
         for clip, file in zip(clips, files, strict=True):
             write_master(folder / file, clip.frames.numpy(), clip.fps)
             answers = source.judge(scene, clip.frames)
             right.append(int(sum(answers[name] for name in GRADED if name in answers)))
-        yield {"scene": scene, "prompt": prompt, "clips": files, "right": right, "annotator": ANNOTATOR}
+            fit.append(round(outline_fit(clip.frames.numpy()), 4))
+        yield {"scene": scene, "prompt": prompt, "clips": files, "right": right, "fit": fit, "annotator": ANNOTATOR}
 
 
 def _owner(pipeline: TextToVideoPipeline, source: MovingShapesClips, per_prompt: int) -> dict[str, Any]:

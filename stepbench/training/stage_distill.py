@@ -65,7 +65,8 @@ def prepare(request: TrainingRequest, recipe: DistillRecipe, device: torch.devic
     judge = sample_judge(start.pipeline(student_sampling), shown, request.samples, prompts.world)
 
     def export(weights: Mapping[str, Tensor], target: Path) -> None:
-        whole = _start(request, recipe, folder)
+        # Text encoders as they are in their files.
+        whole = load_start(folder, vae=request.vae, float_text=False)
         fill(whole.prompted(train_text=False), weights)
         whole.transformer.to(DTYPES[request.export_dtype])
         save_pipeline(whole.pipeline(student_sampling), target)

@@ -13,6 +13,7 @@ from reference_model.training.dpo import DPORecipe, DPOTask
 from reference_model.training.lora import merged, save_adapters
 from reference_model.training.preference_latents import encode_pairs
 from reference_model.training.preferences import PreferencePair
+from reference_model.training.run_folder import write_recipe
 from stepbench.canonical import sha256_json
 from stepbench.errors import UsageError
 from stepbench.training.clip_sizes import ClipSize
@@ -56,14 +57,18 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
     )
 
     def export(weights: Mapping[str, Tensor], target: Path) -> None:
-        whole = _start(request, recipe, folder)
+        # Text encoders as they are in their files.
+        whole = load_start(folder, vae=request.vae, float_text=False)
         model = whole.prompted(train_text=False)
-        # Adds the adapters that the weights belong to.
-        DPOTask(model, recipe, [], [])
+        if recipe.lora_rank:
+            # Adds the adapters that the weights belong to.
+            DPOTask(model, recipe, [], [])
         fill(model, weights)
         pipeline = whole.pipeline()
         if recipe.lora_rank:
             save_adapters(whole.transformer, target / ADAPTERS_FOLDER)
+            # Adapters travel without the rest of the export, and mean little without beta and its conventions.
+            write_recipe(recipe, target / ADAPTERS_FOLDER)
             pipeline.transformer = merged(whole.transformer)
         pipeline.transformer.to(DTYPES[request.export_dtype])
         save_pipeline(pipeline, target)

@@ -28,6 +28,7 @@ PREFERRED = "tiny-dpo"
 
 SCALE_CLIPS = 512
 PREFERENCE_PROMPTS = 1000
+PREFERENCE_CLIPS = 5
 PREFERENCE_SEED = 7
 """Scenes of the training split, but others than those the transformer learned from."""
 
@@ -78,11 +79,15 @@ def distil(place: Workplace) -> bool:
 
 def simulate_votes(place: Workplace) -> bool:
     """Preferences of a simulated annotator between clips of the model."""
+    pipeline = load_pipeline(place.model(BASE), dtype=torch.float32, device=choose_device(place.device))
+    # What Video-DPO trains is the model without guidance, and that one makes more mistakes to learn from.
+    pipeline.sampling = pipeline.sampling.changed(guidance_scale=1.0)
     return simulate_preferences(
-        load_pipeline(place.model(BASE), dtype=torch.float32, device=choose_device(place.device)),
+        pipeline,
         MovingShapesClips("train", seed=PREFERENCE_SEED),
         place.out / "votes",
         prompts=PREFERENCE_PROMPTS,
+        clips_per_prompt=PREFERENCE_CLIPS,
         max_seconds=place.seconds_left,
         progress=sys.stderr.isatty(),
     )

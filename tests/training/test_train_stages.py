@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -202,7 +203,7 @@ def test_prompts_of_a_text_file_and_of_a_folder(train, folder, tmp_path):
 
 @pytest.mark.parametrize("rank", [2, 0])
 def test_preferences_with_adapters_and_without(train, preferences, model, tmp_path, rank):
-    settings = ("batch_size=4", f"lora_rank={rank}")
+    settings = ("batch_size=4", f"lora_rank={rank}", "beta=250.0", "half=false", "objective=ipo")
     train("dpo", "legs", *settings, data=str(preferences), max_steps=1)
     ended = train("dpo", "legs", *settings, data=str(preferences), export=tmp_path / "e")
     assert ended.is_complete
@@ -213,8 +214,22 @@ def test_preferences_with_adapters_and_without(train, preferences, model, tmp_pa
     assert exported.keys() == before.keys()
     assert any(not torch.equal(exported[name], before[name]) for name in before)
     assert (tmp_path / "e" / "adapters" / "adapter_model.safetensors").is_file() == (rank > 0)
-    record = json.loads((tmp_path / "e" / "training.json").read_text(encoding="utf-8"))
-    assert {"beta": 500.0, "half": True, "reduction": "mean"}.items() <= record["recipe"].items()
+    files = ["training.json", "adapters/recipe.json"] if rank else ["training.json"]
+    stored = [json.loads((tmp_path / "e" / name).read_text(encoding="utf-8")) for name in files]
+    loss = {"beta": 250.0, "half": False, "reduction": "mean", "objective": "ipo", "lora_rank": rank}
+    for recipe in (stored[0]["recipe"], *stored[1:]):
+        assert loss.items() <= recipe.items()
+
+
+def test_a_reference_that_has_changed_meanwhile_is_noticed(train, preferences, model, tmp_path):
+    settings = ("batch_size=4", "lora_rank=0")
+    started = shutil.copytree(model, tmp_path / "base")
+    options = {"data": str(preferences), "model": str(started)}
+    train("dpo", "a", *settings, **options, max_steps=1, export=tmp_path / "e")
+    shutil.rmtree(started)
+    shutil.copytree(tmp_path / "e", started)
+    with pytest.raises(UsageError, match=r"the reference model is another one than when .*a was started\n.*exported"):
+        train("dpo", "a", *settings, **options)
 
 
 def test_held_out_preferences_of_their_own_share_no_prompt(train, preferences):

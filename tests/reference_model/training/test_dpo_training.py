@@ -11,8 +11,8 @@ import pytest
 import torch
 from dpo_toys import copied, toy_model, toy_pairs
 
-from reference_model.errors import ConfigError
-from reference_model.training.checkpoints import load_state
+from reference_model.errors import CheckpointError, ConfigError
+from reference_model.training.checkpoints import STATE_FILE, load_state
 from reference_model.training.dpo import DPORecipe, DPOTask
 from reference_model.training.loop import train
 
@@ -90,6 +90,56 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(recipe, tmp_path):
     names = [name for name in log_of(tmp_path / "whole")[-1] if name not in ("seconds",)]
     for one, other in zip(log_of(tmp_path / "whole"), log_of(tmp_path / "parts"), strict=True):
         assert [one[name] for name in names] == [other[name] for name in names]
+
+
+def test_the_reference_stays_what_the_run_was_started_from(tmp_path):
+    recipe = replace(FULL, steps=4, ema_decay=0.0)
+    task = make_task(recipe, toy_pairs(8))
+    train(task, recipe, tmp_path, max_steps=2, progress=False)
+    resumed = make_task(recipe, toy_pairs(8))
+    train(resumed, recipe, tmp_path, max_steps=1, progress=False)
+    batch, times = resumed.batch(0, [0]), torch.full((1,), 0.5)
+    inputs = (batch.winner, times, batch.prompts, batch.fps)
+    start = toy_model()(*inputs)
+    assert torch.equal(resumed._reference_velocity(*inputs), start)
+    assert not torch.equal(resumed.model(*inputs), start)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "complaint"),
+    [(RECIPE, "the weights that .* does not train are others than"), (FULL, "the reference model is another one than")],
+    ids=["adapters", "all weights"],
+)
+def test_a_run_cannot_go_on_with_another_reference(recipe, complaint, tmp_path):
+    recipe, pairs = replace(recipe, steps=4), toy_pairs(8)
+    task = make_task(recipe, pairs)
+    train(task, recipe, tmp_path, max_steps=2, progress=False)
+    others = [toy_model(seed=1)]
+    if not recipe.lora_rank:
+        others.append(task.model)  # as far as it got, such as an export of this run
+    for other in others:
+        with pytest.raises(CheckpointError, match=rf"{complaint} .*was started\n.*load the weights that the run was"):
+            train(DPOTask(other, recipe, pairs, pairs), recipe, tmp_path, progress=False)
+    assert load_state(tmp_path / "checkpoints").step == 2
+    assert train(make_task(recipe, pairs), recipe, tmp_path, progress=False) == 4
+
+
+def test_checkpoints_that_do_not_tell_their_reference_are_still_read(tmp_path):
+    recipe = replace(FULL, steps=2)
+    train(make_task(recipe, toy_pairs(8)), recipe, tmp_path, max_steps=1, progress=False)
+    file = tmp_path / "checkpoints" / "step-00000001" / STATE_FILE
+    numbers = json.loads(file.read_text(encoding="utf-8"))
+    assert numbers.pop("reference")
+    numbers.pop("recipe")
+    file.write_text(json.dumps(numbers), encoding="utf-8")
+    assert train(make_task(recipe, toy_pairs(8)), recipe, tmp_path, progress=False) == 2
+
+
+def test_a_checkpoint_says_what_its_loss_was(tmp_path):
+    recipe = replace(RECIPE, steps=1, beta=30.0, half=False, reduction="sum", objective="hinge")
+    train(make_task(recipe, toy_pairs(8)), recipe, tmp_path, progress=False)
+    stored = load_state(tmp_path / "checkpoints").numbers["recipe"]
+    assert DPORecipe.from_dict(stored) == recipe
 
 
 def test_recomputed_activations_do_not_change_what_is_learned(tmp_path):

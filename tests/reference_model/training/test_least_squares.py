@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from reference_model.training.least_squares import RIDGE, principal_directions, ridge
@@ -13,13 +14,21 @@ def correlated(rows=200, width=6, seed=0):
     return rng.standard_normal((rows, width)) @ rng.standard_normal((width, width)) + rng.standard_normal(width)
 
 
-def test_directions_are_those_of_the_singular_value_decomposition():
-    data = correlated()
+@pytest.mark.parametrize(("rows", "width"), [(200, 6), (5, 30)])
+def test_directions_are_those_of_the_singular_value_decomposition(rows, width):
+    data = correlated(rows, width)
     directions, mean, spread = principal_directions(torch.from_numpy(data), 4)
     _, values, right = np.linalg.svd(data - data.mean(axis=0), full_matrices=False)
     assert np.allclose(mean, data.mean(axis=0))
     assert np.allclose(spread, values[:4] / np.sqrt(len(data)))
     assert np.allclose(np.abs((directions.numpy() * right[:4].T).sum(axis=0)), 1)
+
+
+def test_more_directions_than_rows_are_still_orthonormal():
+    directions, _, spread = principal_directions(torch.from_numpy(correlated(3, 8)), 5)
+    assert torch.allclose(directions.T @ directions, torch.eye(5, dtype=torch.float64))
+    assert (spread[:2] > 0.1).all()
+    assert (spread[2:] < 1e-5).all()
 
 
 def test_a_code_of_full_width_loses_nothing():

@@ -24,6 +24,14 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """A test runner in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def started(processes, folder, pause=0.005):
     process = processes.Process(target=training_toys.toy_process, args=(folder, pause, STEPS))
     process.start()
@@ -78,7 +86,6 @@ def test_a_signal_leaves_a_checkpoint_of_the_step(warm_processes, finished, tmp_
     assert_same_run(finished, tmp_path)
 
 
-@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="started with Ctrl-C ignored")
 def test_work_goes_on_after_the_first_signal_and_not_after_the_second():
     done = []
 

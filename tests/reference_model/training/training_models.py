@@ -20,7 +20,7 @@ VAE = VAEConfig(enc_ch=2, enc_ch_mult=(1, 2, 4, 4), dec_ch=2, dec_ch_mult=(1, 2,
 
 
 class WavesClips:
-    """Coloured waves that travel; clip i has its own direction."""
+    """Coloured waves that travel on one half of the picture; clip i has its own direction."""
 
     def __init__(self, size: int = 64, *, frames: int = 17, side: int = 16) -> None:
         self.size, self.frames, self.side = size, frames, side
@@ -34,7 +34,7 @@ class WavesClips:
         y, x = torch.meshgrid(*[torch.linspace(0, 2, self.side)] * 2, indexing="ij")
         wave = (direction[0] * x + direction[1] * y)[None, None]
         time = torch.arange(self.frames)[:, None, None, None] / 17
-        frames = ((torch.sin(3 * (wave + phase + time)) + 1) * 127.5).round().to(torch.uint8)
+        frames = ((torch.sin(3 * (wave + phase + time * (x > 1))) + 1) * 127.5).round().to(torch.uint8)
         return TrainingClip(frames=frames)
 
 

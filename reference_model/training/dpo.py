@@ -48,6 +48,9 @@ class DPORecipe(FlowRecipe):
         reduction: How an error is taken over a clip's latents; see `squared_error`.
         objective: See `dpo_loss`.
         label_smoothing: Of every pair; `votes` takes the share of votes that each pair's loser had.
+        winner_weight: Weight of the winner's own error, added to the loss. Preferences alone may be met by unlearning
+            losers, and what is like them; this holds the model to the winners (Pang et al. 2024, arXiv 2404.19733,
+            section 2, for language models).
         lora_rank: Of the adapters that are trained (`add_adapters`); the reference is the model with its adapters off.
             0 trains all weights of the transformer; the reference is a copy.
         lora_alpha: Of the adapters.
@@ -60,6 +63,7 @@ class DPORecipe(FlowRecipe):
     reduction: Reduction = "mean"
     objective: Objective = "sigmoid"
     label_smoothing: float | Literal["votes"] = 0.0
+    winner_weight: float = 0.0
     learning_rate: float = 1e-5
     text_dropout: float = 0.0
     lora_rank: int = 32
@@ -78,6 +82,7 @@ class DPORecipe(FlowRecipe):
         known = self.objective in ("sigmoid", "ipo", "hinge")
         self._require(known, "objective is 'sigmoid', 'ipo' or 'hinge'", "objective")
         self._require(in_range, "label_smoothing must be 0 to below 0.5, or 'votes'", "label_smoothing")
+        self._require(self.winner_weight >= 0, "winner_weight must not be negative", "winner_weight")
         self._require(self.lora_rank >= 0, "lora_rank must not be negative", "lora_rank")
         self._require(self.lora_alpha > 0, "lora_alpha must be above 0", "lora_alpha")
         self._require(layers_known, f"lora_layers are some of {', '.join(LINEAR_LAYERS)}", "lora_layers")
@@ -163,7 +168,7 @@ class DPOTask:
     def loss(
         self, model: nn.Module, batch: PairBatch, step: int, samples: Sequence[int]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean of `dpo_loss` at one time and one noise per pair; logged are the `figures`."""
+        """Mean of `dpo_loss`, at one time and one noise per pair, with the winners' error; logged are the `figures`."""
         generators = [step_generator(self.recipe.seed, _NOISE, step, sample) for sample in samples]
         times = torch.stack([draw_time(generator, self.recipe) for generator in generators])
         outcome = self.outcome(model, batch, times, generators)
@@ -211,14 +216,15 @@ class DPOTask:
             winner=winner, loser=loser, reference_winner=reference_winner, reference_loser=reference_loser
         )
         recipe, smoothing = self.recipe, self.recipe.label_smoothing
+        preference = dpo_loss(
+            errors,
+            beta=recipe.beta,
+            half=recipe.half,
+            objective=recipe.objective,
+            label_smoothing=1 - batch.share.to(device) if smoothing == "votes" else smoothing,
+        )
         return PairOutcome(
-            loss=dpo_loss(
-                errors,
-                beta=recipe.beta,
-                half=recipe.half,
-                objective=recipe.objective,
-                label_smoothing=1 - batch.share.to(device) if smoothing == "votes" else smoothing,
-            ),
+            loss=preference + recipe.winner_weight * winner,
             winner_drift=(winner - reference_winner).detach(),
             loser_drift=(loser - reference_loser).detach(),
             margin=implicit_margin(errors, beta=recipe.beta, half=recipe.half).detach(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from stepbench.cli.output import interval, note, number, print_records, print_ta
 from stepbench.errors import ExitCode
 
 
-def demo_command(*, out: Out = Path("runs"), workers: Workers = 1, limit: int = 96, json: Json = False) -> int:
-    """The whole loop on the built-in world: suite, clips, metrics, comparison, leaderboard. Offline, in minutes.
+def demo_command(
+    *, out: Out = Path("runs"), workers: Workers | None = None, limit: int | None = None, json: Json = False
+) -> int:
+    """The whole loop on the built-in world and models: suite, clips, metrics, comparison, leaderboard. Offline.
 
     Args:
-        limit: Prompts of the suite to use.
+        workers: Processes; one per core, up to 4, unless given.
+        limit: Prompts of the suite to use, 48 unless given.
     """
-    from stepbench.demo import run_demo
+    from stepbench.demo import LIMIT, run_demo
 
-    demo = run_demo(out, workers=workers, limit=limit, say=note)
+    workers = min(4, os.cpu_count() or 1) if workers is None else workers
+    demo = run_demo(out, workers=workers, limit=LIMIT if limit is None else limit, say=note)
     rows = summary_rows(demo.runs)
     if json:
         print_records(rows)

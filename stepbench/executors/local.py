@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -81,6 +82,22 @@ class _Slot(Generic[Task]):
     ready: bool = field(default=False)
 
 
+@contextmanager
+def _cores_shared_by(workers: int) -> Iterator[None]:
+    """Processes that start here get their share of the cores; else each would start a thread on every core.
+
+    Several times slower is what that costs on small models. A number that the user has set stays.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
 class _Pool:
     def __init__(self, make_worker: Callable[[], Worker], workers: int, timeout: float | None) -> None:
         self._make_worker = make_worker
@@ -114,7 +131,8 @@ class _Pool:
     def _start(self) -> _Slot:
         here, there = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(there, self._make_worker, os.getpid()), daemon=False)
-        process.start()
+        with _cores_shared_by(self._count):
+            process.start()
         there.close()
         return _Slot(process=process, connection=here)
 

@@ -56,8 +56,9 @@ def obedience_table(run: Run, rng: np.random.Generator, *, level: int = 1) -> pd
             {
                 "attribute": name,
                 "share": estimate.estimate,
-                "low": estimate.low,
-                "high": estimate.high,
+                # A t interval knows nothing of the ends of the scale.
+                "low": float(np.clip(estimate.low, 0, 1)),
+                "high": float(np.clip(estimate.high, 0, 1)),
                 "chance": CHANCE.get(str(name), float(np.mean(list(CHANCE.values())))),
                 "shuffled": own["shuffled"].mean(),
                 **languages,

@@ -65,7 +65,7 @@ def tiny_distill() -> DistillRecipe:
 def tiny_dpo() -> DPORecipe:
     """`tiny-dpo`: adapters on `tiny`, from votes of a simulated annotator."""
     return DPORecipe(
-        steps=600,
+        steps=300,
         batch_size=16,
         learning_rate=2e-4,
         beta=100.0,
@@ -75,7 +75,7 @@ def tiny_dpo() -> DPORecipe:
         ema_decay=0.99,
         log_every=10,
         save_every=100,
-        sample_every=200,
+        sample_every=100,
     )
 
 

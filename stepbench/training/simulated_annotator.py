@@ -9,7 +9,6 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,11 @@ def simulate_preferences(
     max_seconds: float | None = None,
     progress: bool = True,
 ) -> bool:
-    """Samples several clips per prompt and compares those of one prompt with each other; ties teach nothing.
+    """Samples several clips per prompt and compares each with a clip that the world draws; ties teach nothing.
+
+    So the preferences tell the model apart from what it imitates, as in self-play fine-tuning (Chen et al. 2024, arXiv
+    2401.01335; for diffusion models Yuan et al. 2024, arXiv 2402.10210). Between clips of one model the annotator sees
+    little but chance.
 
     Prompts whose clips have been judged already are not sampled again. At the end there is a JSONL file
     `PREFERENCES_FILE` as `reference_model.training.preferences.read_preferences` takes it.
@@ -97,22 +100,22 @@ def simulate_preferences(
 
 
 def preferences_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All pairs of clips of one prompt of which one has a higher score.
+    """Each clip of the model with the world's clip, where one of the two has a higher score.
 
     Args:
-        row: `prompt`, `clips` (files), `right` (number of right answers of each) and `fit` (of each, from 0 to 1: how
-            much of the object is one of the world's shapes, whichever).
+        row: `prompt`, `clips` (files) and `world` (the file of the world's clip), `right` (number of right answers of
+            each, the world's last) and `fit` (likewise, from 0 to 1: how much of the object is one of the world's
+            shapes, whichever).
     """
-    scores = [annotator_score(right, fit) for right, fit in zip(row["right"], row["fit"], strict=True)]
-    for first, second in combinations(range(len(row["clips"])), 2):
-        difference = scores[first] - scores[second]
-        if abs(difference) >= LEAST_DIFFERENCE:
-            winner, loser = (first, second) if difference > 0 else (second, first)
+    *scores, world = [annotator_score(right, fit) for right, fit in zip(row["right"], row["fit"], strict=True)]
+    for clip, score in zip(row["clips"], scores, strict=True):
+        if abs(world - score) >= LEAST_DIFFERENCE:
+            winner, loser = (row["world"], clip) if world > score else (clip, row["world"])
             yield {
                 "prompt": row["prompt"],
-                "chosen": row["clips"][winner],
-                "rejected": row["clips"][loser],
-                "share": 1 / (1 + math.exp(-CERTAINTY * abs(difference))),
+                "chosen": winner,
+                "rejected": loser,
+                "share": 1 / (1 + math.exp(-CERTAINTY * abs(world - score))),
                 "annotator": ANNOTATOR,
             }
 
@@ -138,15 +141,18 @@ def _judge(
         made = pipeline(prompts, seeds=seeds, batch_size=len(scenes) * per_prompt)
     (folder / "clips").mkdir(exist_ok=True)
     for row, (scene, prompt) in enumerate(zip(scenes, prompts, strict=True)):
-        clips = made[row * per_prompt : (row + 1) * per_prompt]
-        files = [f"clips/{scene:06d}-{number}.mkv" for number in range(per_prompt)]
+        drawn = source[scene]
+        shown = [(clip.frames, clip.fps) for clip in made[row * per_prompt : (row + 1) * per_prompt]]
+        files = [f"clips/{scene:06d}-{number}.mkv" for number in range(per_prompt)] + [f"clips/{scene:06d}-world.mkv"]
         right, fit = [], []
-        for clip, file in zip(clips, files, strict=True):
-            write_master(folder / file, clip.frames.numpy(), clip.fps)
-            answers = source.judge(scene, clip.frames)
+        for (frames, fps), file in zip([*shown, (drawn.frames, drawn.fps)], files, strict=True):
+            write_master(folder / file, frames.numpy(), fps)
+            answers = source.judge(scene, frames)
             right.append(int(sum(answers[name] for name in GRADED if name in answers)))
-            fit.append(round(outline_fit(clip.frames.numpy()), 4))
-        yield {"scene": scene, "prompt": prompt, "clips": files, "right": right, "fit": fit, "annotator": ANNOTATOR}
+            fit.append(outline_fit(frames.numpy()))
+        *clips, world = files
+        judged = {"scene": scene, "prompt": prompt, "clips": clips, "world": world, "right": right, "fit": fit}
+        yield {**judged, "annotator": ANNOTATOR}
 
 
 def _owner(pipeline: TextToVideoPipeline, source: MovingShapesClips, per_prompt: int) -> dict[str, Any]:

@@ -18,10 +18,10 @@ clip that `tiny` sampled to that clip (a second rectified flow, as for Step-Vide
 the transformer is its own.
 """
 _DPO = """\
-`tiny` after Video-DPO on pairs of its own clips. **The preferences come from a simulated annotator, not from people: no
-human voted.** It scores each clip with the ground truth of the moving-shapes world: right answers count, and so does a
-clean outline. So this model shows how the method works from end to end, and nothing about what people like. Of
-the weights, only the transformer is its own.
+`tiny` after Video-DPO on pairs of a clip of its own and one of the world. **The preferences come from a simulated
+annotator, not from people: no human voted.** It scores each clip with the ground truth of the moving-shapes world:
+right answers count, and so does a clean outline. So this model shows how the method works from end to end, and nothing
+about what people like. Of the weights, only the transformer is its own.
 """
 _WRITTEN = "\nThis page is written by `python -m stepbench.training.tiny_card`.\n"
 INTRODUCTIONS = {BASE: _TINY + _WRITTEN, TURBO: _TURBO + _WRITTEN, PREFERRED: _DPO + _WRITTEN}
@@ -31,9 +31,10 @@ DATA = {
     TURBO: "Clips of `tiny`, with its own steps and guidance, for captions of the training split in both languages.\n",
     PREFERRED: """\
 Several clips of `tiny` without guidance for each caption of the training split, of other scenes than those that `tiny`
-learned from, compared by the simulated annotator. A clip's score is its number of right answers plus {fit:g} times the
-overlap of what it shows with a clean shape; the clip whose score is higher by d gets a share of
-1 / (1 + exp(-{certainty:g} d)) of the votes. Pairs that differ by less than {least:g} are ties and left out.
+learned from, each compared by the simulated annotator with a clip that the world draws for the same caption. A clip's
+score is its number of right answers plus {fit:g} times the overlap of what it shows with a clean shape; the clip whose
+score is higher by d gets a share of 1 / (1 + exp(-{certainty:g} d)) of the votes. Pairs that differ by less than
+{least:g} are ties and left out.
 """,
 }
 WORLD = """\

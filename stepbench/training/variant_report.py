@@ -33,7 +33,7 @@ from stepbench.worlds.moving_shapes.scene import Scene
 CLIP_METRICS = ("flicker", "motion_magnitude", "sharpness", "warping_error", "frame_consistency")
 REFERENCE_SEED = 1_000_000
 """Added to a clip's seed for the real clip that its set is measured against."""
-RESAMPLES = 1000
+RESAMPLES = 300
 
 
 def compare_with(base: Run, other: Run, *, level: int = 1) -> list[dict[str, Any]]:

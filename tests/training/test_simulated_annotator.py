@@ -55,18 +55,16 @@ def votes(source, tmp_path_factory):
     return folder
 
 
-def test_the_clip_with_more_right_answers_wins_and_ties_are_left_out(votes, source):
+def test_clips_with_fewer_right_answers_lose_to_the_world_and_ties_are_left_out(votes, source):
     rows = rows_of(votes)
-    # Rights per prompt: n, n - 1, n - 2, n. Six pairs, of which the two true clips are a tie.
-    assert len(rows) == 3 * 5
-    margins = {(0, 1): 1, (0, 2): 2, (1, 2): 1, (3, 1): 1, (3, 2): 2}
     for scene in range(3):
         own = [row for row in rows if row["prompt"] == source.prompt(scene)]
-        found = {(int(row["chosen"][-5]), int(row["rejected"][-5])): row["share"] for row in own}
-        assert found.keys() == margins.keys()
-        for pair, margin in margins.items():
-            # Outlines of true clips differ by less than a few hundredths.
-            assert found[pair] == pytest.approx(1 / (1 + math.exp(-2 * margin)), abs=0.12)
+        found = {int(row["rejected"][-5]): row["share"] for row in own if row["chosen"].endswith("-world.mkv")}
+        # The model's clips 0 and 3 show the truth, as the world's does; their outlines may still differ a little.
+        assert found.keys() >= {1, 2}
+        for number, margin in ((1, 1), (2, 2)):
+            assert found[number] == pytest.approx(1 / (1 + math.exp(-2 * margin)), abs=0.15)
+        assert all(row["share"] < 0.8 for row in own if row["chosen"][-5] in "03" or row["rejected"][-5] in "03")
     assert {row["prompt"].isascii() for row in rows} == {True, False}
 
 
@@ -78,25 +76,25 @@ def test_every_row_says_that_it_is_simulated(votes):
 
 def test_training_reads_the_file(votes, source):
     pairs = read_preferences(votes / PREFERENCES_FILE, decode)
-    assert len(pairs) == 15
-    winner, loser = pairs[0].winner.read(), pairs[0].loser.read()
+    assert len(pairs) >= 6
+    (pair,) = [pair for pair, row in zip(pairs, rows_of(votes), strict=True) if row["rejected"] == "clips/000000-1.mkv"]
+    winner, loser = pair.winner.read(), pair.loser.read()
     assert winner.fps == 8
-    assert winner.frames.shape == loser.frames.shape == (17, 3, 64, 64)
-    assert source.judge(0, winner.frames)["colour"] == 1
+    assert torch.equal(winner.frames, source[0].frames)
+    assert loser.frames.shape == (17, 3, 64, 64)
     assert source.judge(0, loser.frames)["colour"] == 0
 
 
 def test_pairs_by_hand():
-    row = {"prompt": "p", "clips": ["a", "b", "c"], "right": [2, 5, 2], "fit": [0.8, 0.8, 0.81]}
+    row = {"prompt": "p", "clips": ["a", "b", "c"], "world": "w", "right": [2, 5, 4, 4], "fit": [0.8, 0.8, 0.81, 0.8]}
     pairs = [(pair["chosen"], pair["rejected"], pair["share"]) for pair in preferences_of(row)]
-    assert pairs == [("b", "a", share_at(3)), ("b", "c", share_at(2.9))]
-    assert list(preferences_of({**row, "right": [3, 3, 3]})) == []
+    assert pairs == [("w", "a", share_at(2)), ("b", "w", share_at(1))]
 
 
-def test_among_equally_right_clips_the_cleaner_outline_wins():
-    row = {"prompt": "p", "clips": ["a", "b"], "right": [4, 4], "fit": [0.83, 0.9]}
+def test_of_equally_right_clips_the_cleaner_outline_wins():
+    row = {"prompt": "p", "clips": ["a"], "world": "w", "right": [4, 4], "fit": [0.83, 0.9]}
     (pair,) = preferences_of(row)
-    assert (pair["chosen"], pair["rejected"], pair["share"]) == ("b", "a", share_at(0.7))
+    assert (pair["chosen"], pair["rejected"], pair["share"]) == ("w", "a", share_at(0.7))
     assert pair["annotator"].startswith("simulated: ")
 
 
@@ -123,7 +121,8 @@ def test_an_interrupted_call_goes_on(votes, source, tmp_path):
     pipeline.made.clear()
     assert simulate(pipeline, source, tmp_path, prompts=2)
     assert pipeline.made == []
-    assert len(rows_of(tmp_path)) == 10
+    kept = {source.prompt(scene) for scene in (0, 1)}
+    assert rows_of(tmp_path) == [row for row in rows_of(votes) if row["prompt"] in kept]
 
 
 def test_when_the_time_is_up_there_is_more_to_do(source, tmp_path):

@@ -92,6 +92,7 @@ def test_noise_and_time_belong_to_the_step_and_the_sample():
 @BOTH
 def test_the_loss_equals_a_plain_computation(rank):
     recipe = replace(RECIPE, lora_rank=rank, beta=3.0, half=False, reduction="sum", label_smoothing="votes")
+    recipe = replace(recipe, winner_weight=0.5)
     pairs = [replace(pair, share=share) for pair, share in zip(toy_pairs(4), (1.0, 0.8, 0.6, 0.75), strict=True)]
     task = make_task(recipe, pairs=pairs)
     if rank:
@@ -119,10 +120,13 @@ def test_the_loss_equals_a_plain_computation(rank):
                     for model in (plain, reference)
                 )
             gained[side] = frozen - own
+            if side == "winner":
+                winner_error = own
         margins.append(3.0 * (gained["winner"] - gained["loser"]))
         drifts.append(-gained["winner"])
         wrong = 1 - batch.share[row].item()
-        losses.append((1 - wrong) * math.log1p(math.exp(-margins[-1])) + wrong * math.log1p(math.exp(margins[-1])))
+        preference = (1 - wrong) * math.log1p(math.exp(-margins[-1])) + wrong * math.log1p(math.exp(margins[-1]))
+        losses.append(preference + 0.5 * winner_error)
     assert max(map(abs, margins)) > 0.05
     assert measures["margin"].item() == pytest.approx(sum(margins) / 4, rel=1e-3, abs=1e-3)
     assert measures["winner_drift"].item() == pytest.approx(sum(drifts) / 4, rel=1e-3, abs=1e-3)
@@ -240,6 +244,7 @@ def test_text_encoders_that_are_trained_are_refused():
         ({"objective": "cpo"}, "objective is 'sigmoid', 'ipo' or 'hinge', got objective='cpo'"),
         ({"label_smoothing": 0.5}, "label_smoothing must be 0 to below 0.5, or 'votes'"),
         ({"label_smoothing": "vote"}, "label_smoothing must be 0 to below 0.5, or 'votes', got label_smoothing='vote'"),
+        ({"winner_weight": -1.0}, "winner_weight must not be negative, got winner_weight=-1.0"),
         ({"lora_rank": -1}, "lora_rank must not be negative"),
         ({"lora_alpha": 0.0}, "lora_alpha must be above 0"),
         ({"lora_layers": ()}, "lora_layers are some of attention, mlp"),

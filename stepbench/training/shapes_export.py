@@ -31,7 +31,14 @@ from stepbench.training.launch import choose_device
 from stepbench.training.shapes import ShapesRecipe, ShapesTask
 from stepbench.training.shapes_card import card_page
 from stepbench.training.shapes_distances import distance_table
-from stepbench.training.shapes_scores import attribute_answers, drawn_clip, drawn_scene, gallery_answers, shares
+from stepbench.training.shapes_scores import (
+    GALLERY,
+    attribute_answers,
+    drawn_clip,
+    drawn_scene,
+    gallery_answers,
+    shares,
+)
 from stepbench.worlds.moving_shapes.scene import WORLD_VERSION
 
 SCALED_ON = 1024
@@ -88,9 +95,8 @@ def score_weights(weights: Path = WEIGHTS, *, clips: int = 512) -> dict[str, Any
     encoder = load(weights)
     card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
     answers = pd.concat([attribute_answers(encoder, range(clips), level=level) for level in (1, 2, 3)])
-    galleries = [
-        gallery_answers(encoder, range(clips // 64), levels=(level,)).assign(level=level) for level in (1, 2, 3)
-    ]
+    numbers = range(max(1, clips // GALLERY))
+    galleries = [gallery_answers(encoder, numbers, levels=(level,)).assign(level=level) for level in (1, 2, 3)]
     card["scores"] = {
         "attributes": _records(shares(answers, ("level", "language", "attribute"))),
         "caption among 64": _records(shares(pd.concat(galleries), ("level", "language"))),

@@ -34,6 +34,8 @@ def square(task: Any) -> Any:
         time.sleep(60)
     if task == "process":
         return os.getpid()
+    if task == "threads":
+        return os.environ.get("OMP_NUM_THREADS")
     if task == "unpicklable":
         return lambda: None
     return task * task

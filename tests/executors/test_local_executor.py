@@ -40,6 +40,15 @@ def test_one_worker_without_a_limit_is_this_process(toys):
     assert elsewhere != os.getpid()
 
 
+def test_workers_share_the_cores_unless_the_user_says_otherwise(toys, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [result for _, result in run_tasks(toys.make_square, ["threads"] * 2, workers=2)] == ["3", "3"]
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert [result for _, result in run_tasks(toys.make_square, ["threads"] * 2, workers=2)] == ["5", "5"]
+
+
 def test_no_more_workers_than_tasks(toys):
     assert list(run_tasks(toys.make_square, [], workers=8)) == []
     seen = []

@@ -8,7 +8,7 @@ INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); \
 	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); fi
 
-# Each leg ends within ten minutes, for machines that are lent for so long.
+# In legs, for machines that are there for a short time only.
 BENCH_GPU := bench-gpu-step-video bench-gpu-vae bench-gpu-flow bench-gpu-distill bench-gpu-dpo
 
 .PHONY: help demo test test-slow lint format train-tiny bench-gpu $(BENCH_GPU) clean
@@ -18,7 +18,7 @@ help:
 	@echo "make test        install with the test extras and run the tests"
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make lint        ruff, pyright and the import contracts"
-	@echo "make train-tiny  train the small models in the package (GPU: half an hour; CPU: many hours)"
+	@echo "make train-tiny  train the small models in the package (about four hours on one CPU core)"
 	@echo "make bench-gpu   speed and memory of the model and its training on a GPU; its legs: $(BENCH_GPU)"
 	@echo "make clean       remove .venv and caches; runs/ stays"
 

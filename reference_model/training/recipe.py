@@ -26,8 +26,7 @@ class TrainingRecipe(_Config):
         fan_in_reference: Weights with a larger fan-in get a learning rate smaller by this ratio, because one step of
             Adam moves their output by more; None turns this off.
         matrix_optimiser: Of the linear layers inside repeated blocks: `adamw` as for everything else, or `muon` (Jordan
-            et al. 2024), whose steps are scaled to the size of AdamW's (Liu et al. 2025, arXiv 2502.16982). A model
-            trained from scratch then needs about two thirds of the steps.
+            et al. 2024), whose steps are scaled to the size of AdamW's (Liu et al. 2025, arXiv 2502.16982).
         warmup_steps: Linear rise.
         decay_share: Share of `steps` at the end over which the rate falls.
         betas: Of AdamW.

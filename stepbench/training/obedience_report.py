@@ -47,7 +47,11 @@ def obedience_table(run: Run, rng: np.random.Generator, *, level: int = 1) -> pd
     Raises:
         NothingSelectedError: No scene of this level in the run.
     """
-    answers = graded_answers(run, rng, level=level)
+    return table_of(graded_answers(run, rng, level=level))
+
+
+def table_of(answers: pd.DataFrame) -> pd.DataFrame:
+    """`obedience_table` from `graded_answers`."""
     rows = []
     for name, own in answers.groupby("attribute", sort=False):
         estimate = mean_interval(own["right"], own["scene"])

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from stepbench.errors import NothingSelectedError
 from stepbench.runs.run import Run, open_run
 from stepbench.stats.paired import paired_difference
 from stepbench.stats.set_metrics import set_metric_difference
-from stepbench.training.obedience_report import graded_answers, obedience_table
+from stepbench.training.obedience_report import graded_answers, table_of
 from stepbench.training.simulated_annotator import LEAST_DIFFERENCE, annotator_score, outline_fit
 from stepbench.training.tiny_stages import BASE, PREFERRED, TURBO
 from stepbench.video import read_clip
@@ -36,35 +37,74 @@ REFERENCE_SEED = 1_000_000
 RESAMPLES = 300
 
 
-def compare_with(base: Run, other: Run, *, level: int = 1) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run with what is known of its clips of one level: `graded_answers`, and per clip the annotator's score.
+
+    Features are those of the `shapes` backbone, of the clips and of as many real clips of the same scenes.
+    """
+
+    run: Run
+    clips: list[_Clip]
+    answers: pd.DataFrame
+    annotator_scores: list[float]
+    features: Float32[np.ndarray, "clips d"]
+    real_features: Float32[np.ndarray, "clips d"]
+
+
+def measure(run: Run, *, level: int = 1) -> MeasuredRun:
+    """Decodes every clip of a level.
+
+    Raises:
+        NothingSelectedError: Clips are missing, or none is of this level.
+    """
+    from metrics.backbones.shapes import load
+
+    clips = _clips(run, level)
+    answers = graded_answers(run, np.random.default_rng(0), level=level)
+    right = dict.fromkeys((clip.name for clip in clips), 0.0)
+    for row in answers.to_dict("records"):
+        if row["attribute"] != "mean":
+            right[row["clip"]] += row["right"]
+    encoder = load()
+
+    def features(frames: UInt8[np.ndarray, "t 3 h w"]) -> Float32[np.ndarray, "1 d"]:
+        return encoder.features(torch.from_numpy(frames)[None]).numpy()
+
+    scores, made, real = [], [], []
+    for clip in clips:
+        frames = read_clip(clip.file).frames
+        scores.append(annotator_score(right[clip.name], outline_fit(frames)))
+        made.append(features(frames))
+        real.append(features(render(clip.world, REFERENCE_SEED + clip.name[1])))
+    return MeasuredRun(run, clips, answers, scores, np.concatenate(made), np.concatenate(real))
+
+
+def compare_with(base: MeasuredRun, other: MeasuredRun) -> list[dict[str, Any]]:
     """Differences of a variant from `tiny`, paired by scene; a caption and its translation are one scene.
 
     Args:
         base: Run of `tiny`.
         other: Run of the variant, over the same prompts and seeds.
-        level: Of the scenes.
 
     Returns:
         One row per measure: metric, tiny, variant, difference (variant - tiny) with its 95% interval (low, high), and
         `note`, which gives both ends in percent of tiny's value where one can be given.
 
     Raises:
-        NothingSelectedError: The runs have other prompts or seeds, clips are missing, or none is of this level.
+        NothingSelectedError: The runs have other prompts or seeds.
     """
-    clips, other_clips = _clips(base, level), _clips(other, level)
-    if [clip.name for clip in clips] != [clip.name for clip in other_clips]:
+    if [clip.name for clip in base.clips] != [clip.name for clip in other.clips]:
         raise NothingSelectedError(
-            f"{base.name} and {other.name} do not have the same prompts and seeds",
+            f"{base.run.name} and {other.run.name} do not have the same prompts and seeds",
             hint="run both with the same suite, limit, languages and seeds",
         )
-    answers, other_answers = _answers(base, level), _answers(other, level)
-    rows = [_paired("caption accuracy", _accuracy(answers), _accuracy(other_answers))]
-    rows += _annotated(clips, _annotator_scores(clips, answers), _annotator_scores(other_clips, other_answers))
+    rows = [_paired("caption accuracy", _accuracy(base), _accuracy(other)), *_annotated(base, other)]
     for metric in CLIP_METRICS:
-        values, other_values = _metric_values(base, clips, metric), _metric_values(other, other_clips, metric)
+        values, other_values = _metric_values(base, metric), _metric_values(other, metric)
         if values and other_values:
             rows.append(_paired(metric, values, other_values))
-    return [*rows, _distance(clips, other_clips)]
+    return [*rows, _distance(base, other)]
 
 
 @dataclass(frozen=True)
@@ -105,29 +145,17 @@ def _clips(run: Run, level: int) -> list[_Clip]:
     return clips
 
 
-def _answers(run: Run, level: int) -> list[dict[str, Any]]:
-    table = graded_answers(run, np.random.default_rng(0), level=level)
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+def _accuracy(of: MeasuredRun) -> ByScene:
+    rows = of.answers.to_dict("records")
+    return _by_scene((row["scene"], row["right"]) for row in rows if row["attribute"] == "mean")
 
 
-def _accuracy(answers: Sequence[dict[str, Any]]) -> ByScene:
-    return _by_scene((row["scene"], row["right"]) for row in answers if row["attribute"] == "mean")
-
-
-def _annotator_scores(clips: Sequence[_Clip], answers: Sequence[dict[str, Any]]) -> list[float]:
-    """What the simulated annotator goes by."""
-    right = dict.fromkeys((clip.name for clip in clips), 0.0)
-    for row in answers:
-        if row["attribute"] != "mean":
-            right[row["clip"]] += row["right"]
-    return [annotator_score(right[clip.name], outline_fit(read_clip(clip.file).frames)) for clip in clips]
-
-
-def _annotated(clips: Sequence[_Clip], tiny: Sequence[float], variant: Sequence[float]) -> list[dict[str, Any]]:
+def _annotated(base: MeasuredRun, other: MeasuredRun) -> list[dict[str, Any]]:
     """Mean scores, and how often each side is preferred to the other at the same prompt and seed; ties are halved."""
-    difference = np.array(variant) - np.array(tiny)
+    tiny, variant = np.array(base.annotator_scores), np.array(other.annotator_scores)
+    difference = variant - tiny
     preferred = 0.5 + 0.5 * np.sign(np.where(np.abs(difference) < LEAST_DIFFERENCE, 0.0, difference))
-    scenes = [clip.scene for clip in clips]
+    scenes = [clip.scene for clip in base.clips]
     sides = {
         "simulated annotator's score": (tiny, variant),
         "preferred by the simulated annotator": (1 - preferred, preferred),
@@ -137,9 +165,9 @@ def _annotated(clips: Sequence[_Clip], tiny: Sequence[float], variant: Sequence[
     ]
 
 
-def _metric_values(run: Run, clips: Sequence[_Clip], metric: str) -> ByScene:
-    scores = {row["sample_key"]: row["value"] for row in run.scores().to_dict("records") if row["metric"] == metric}
-    return _by_scene((clip.scene, scores[clip.sample_key]) for clip in clips if clip.sample_key in scores)
+def _metric_values(of: MeasuredRun, metric: str) -> ByScene:
+    scores = {row["sample_key"]: row["value"] for row in of.run.scores().to_dict("records") if row["metric"] == metric}
+    return _by_scene((clip.scene, scores[clip.sample_key]) for clip in of.clips if clip.sample_key in scores)
 
 
 def _by_scene(values: Iterable[tuple[str, float]]) -> ByScene:
@@ -156,24 +184,17 @@ def _paired(metric: str, tiny: ByScene, variant: ByScene) -> dict[str, Any]:
     return _row(metric, *means, difference.low, difference.high, f"{difference.n} scenes")
 
 
-def _distance(tiny: Sequence[_Clip], variant: Sequence[_Clip]) -> dict[str, Any]:
-    from metrics.backbones.shapes import load, weights_hash
+def _distance(base: MeasuredRun, other: MeasuredRun) -> dict[str, Any]:
+    from metrics.backbones.shapes import weights_hash
     from metrics.functional.frechet import frechet_distance
 
-    encoder = load()
-
-    def features(clips: Iterable[np.ndarray]) -> Float32[np.ndarray, "n d"]:
-        return np.concatenate([encoder.features(torch.from_numpy(clip)[None]).numpy() for clip in clips])
-
-    real = features(render(clip.world, REFERENCE_SEED + clip.name[1]) for clip in tiny)
-    made = [features(read_clip(clip.file).frames for clip in clips) for clips in (tiny, variant)]
     found = set_metric_difference(
-        made[0],
-        made[1],
-        real,
+        base.features,
+        other.features,
+        base.real_features,
         lambda clips, reference: float(frechet_distance(clips, reference)),
         rng=np.random.default_rng(0),
-        clusters=[clip.scene for clip in tiny],
+        clusters=[clip.scene for clip in base.clips],
         draws=RESAMPLES,
         permutations=0,
     )
@@ -193,10 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Scores of the small models, for their cards.")
     for name in (BASE, TURBO, PREFERRED):
         parser.add_argument(f"--{name}", dest=name, type=Path, required=name == BASE, help=f"run of step-video:{name}")
-    runs = {name: open_run(folder) for name, folder in vars(parser.parse_args(arguments)).items() if folder}
+    folders = {name: folder for name, folder in vars(parser.parse_args(arguments)).items() if folder}
+    runs = {name: measure(open_run(folder)) for name, folder in folders.items()}
     scores: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
-        table = obedience_table(run, np.random.default_rng(0))
+        table = table_of(run.answers)
         scores[name] = {"obedience": json.loads(str(table.to_json(orient="records"))), "notes": []}
         if name != BASE:
             scores[name]["against_tiny"] = compare_with(runs[BASE], run)

@@ -14,7 +14,7 @@ from metrics.backbones.shapes import load
 from metrics.functional import frechet_distance
 from stepbench.errors import NothingSelectedError
 from stepbench.training.obedience_report import obedience_table
-from stepbench.training.variant_report import compare_with, main
+from stepbench.training.variant_report import compare_with, main, measure
 from stepbench.video import read_clip
 from stepbench.worlds.moving_shapes.render import render
 from stepbench.worlds.moving_shapes.scene import Scene
@@ -36,18 +36,13 @@ def _few_resamples(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def seen():
-    return {}
+def measured(runs):
+    return {name: measure(run) for name, run in runs.items()}
 
 
 @pytest.fixture
-def compared(runs, seen):
-    def rows(*names):
-        if names not in seen:
-            seen[names] = {row["metric"]: row for row in compare_with(*[runs[name] for name in names])}
-        return seen[names]
-
-    return rows
+def compared(measured):
+    return lambda *names: {row["metric"]: row for row in compare_with(*[measured[name] for name in names])}
 
 
 def test_a_known_fault_is_the_difference(runs, compared):
@@ -99,15 +94,15 @@ def test_distances_are_those_from_real_clips_of_the_same_scenes(runs, compared):
     assert "32 clips of 16 scenes against as many real ones" in row["note"]
 
 
-def test_runs_over_other_prompts_are_refused(runs, tmp_path):
+def test_runs_over_other_prompts_are_refused(measured, tmp_path):
     fewer = stepbench.run("world:exact", "moving-shapes", metrics=["flicker"], seeds=[0], limit=8, out=tmp_path)
     with pytest.raises(NothingSelectedError, match="do not have the same prompts and seeds"):
-        compare_with(runs["exact"], fewer)
+        compare_with(measured["exact"], measure(fewer))
 
 
 def test_levels_that_a_run_does_not_have_are_refused(runs):
     with pytest.raises(NothingSelectedError, match="no prompts of level 3"):
-        compare_with(runs["exact"], runs["blur2"], level=3)
+        measure(runs["exact"], level=3)
 
 
 def test_a_clip_that_is_not_there_is_named(runs, tmp_path):
@@ -116,7 +111,7 @@ def test_a_clip_that_is_not_there_is_named(runs, tmp_path):
     journal.write_text("".join(journal.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
     _, prompt, seed = runs["exact"].planned[-1]
     with pytest.raises(NothingSelectedError, match=f"has no clip of {prompt.id}, seed {seed}"):
-        compare_with(stepbench.open_run(tmp_path / "cut"), runs["blur2"])
+        measure(stepbench.open_run(tmp_path / "cut"))
 
 
 def test_the_command_prints_scores_for_the_cards(runs, capsys):

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cyclopts
 from cyclopts.config import Dict, Env
@@ -71,24 +71,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Without this a `kill` would end the process before it could note that the run was interrupted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(_call(tokens))
+        _end(_call(tokens))
     except StepbenchError as error:
         if debug:
             raise
         _complain(str(error))
-        sys.exit(error.exit_code)
+        _end(error.exit_code)
     except KeyboardInterrupt:
         _complain("interrupted; what is done is saved, the same command continues")
-        sys.exit(ExitCode.INTERRUPTED)
+        _end(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader (such as `head`) has seen enough; Python must not complain at exit about the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
+        _end(ExitCode.OK)
     except Exception as error:
         if debug:
             raise
         _complain(f"unexpected crash: {type(error).__name__}: {error}\n  hint: --debug shows where; please report it")
-        sys.exit(1)
+        _end(1)
+
+
+def _end(code: int) -> NoReturn:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from reference_model.training.distributed import leave
+
+        leave(code)
+    sys.exit(code)
 
 
 def _call(tokens: list[str]) -> int:

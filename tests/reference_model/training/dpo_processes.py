@@ -34,4 +34,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     distributed.start("cpu")
     run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
-    torch.distributed.destroy_process_group()
+    distributed.stop()
+    distributed.leave()

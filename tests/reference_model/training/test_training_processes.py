@@ -102,3 +102,18 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigError, match=r"process 1 \(from 0\) on a machine with 1\n.*--nproc-per-node 1"):
         distributed.start()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "from reference_model.training.distributed import leave; leave(2)",
+        "from stepbench.cli.main import main; main(['list', 'nonsense'])",
+    ],
+    ids=["leave", "the command line"],
+)
+def test_one_of_several_processes_ends_without_the_shutdown_that_aborts_gloo(end):
+    code = f"import atexit; atexit.register(print, 'shut down'); print('said before'); {end}"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WORLD_SIZE": "2"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "said before\n"), result.stderr

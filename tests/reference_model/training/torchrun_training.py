@@ -46,5 +46,5 @@ if __name__ == "__main__":
     distributed.start("cpu")
     for argument in sys.argv[1:]:
         trained(Path(argument))
-    distributed.barrier()
     distributed.stop()
+    distributed.leave()

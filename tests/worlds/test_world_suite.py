@@ -6,7 +6,7 @@ import pytest
 
 from stepbench.suites import load_suite
 from stepbench.worlds.moving_shapes import Scene, parse_caption, split_of
-from stepbench.worlds.moving_shapes.suite_builder import PAIRS, write_moving_shapes
+from stepbench.worlds.moving_shapes.suite_builder import PAIRS, write_held_out, write_moving_shapes
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,16 @@ def test_card(suite):
     assert suite.card.default_split == "test"
     assert suite.card.languages == ("en", "zh")
     assert suite.card.defaults == {"frames": 17, "height": 64, "width": 64, "fps": 8, "negative_prompt": ""}
+
+
+def test_the_exhaustive_suite_has_every_held_out_scene_with_one_object_once(tmp_path):
+    write_held_out(tmp_path)
+    prompts = load_suite(tmp_path).prompts
+    scenes = [Scene.from_json(prompt.ground_truth) for prompt in prompts]
+    # 3 pairs of colour and shape, 3 sizes, 8 directions at 2 speeds and standing still, 3 backgrounds
+    assert len(set(scenes)) == 3 * 3 * 17 * 3
+    assert Counter(scenes) == dict.fromkeys(scenes, 2)
+    for prompt, scene in zip(prompts, scenes, strict=True):
+        assert parse_caption(prompt.text) == scene
+        assert (scene.level, split_of(scene), prompt.split) == (1, "test", "test")
+    assert {prompt.language for prompt in prompts} == {"en", "zh"}

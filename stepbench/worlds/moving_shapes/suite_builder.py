@@ -1,12 +1,16 @@
 """Builds the `moving-shapes` suite: `python -m stepbench.worlds.moving_shapes.suite_builder FOLDER`.
 
 The suite is a pure function of this file and the world; the folder shipped with stepbench holds exactly what it writes.
+With `--every-held-out` it is another suite, `moving-shapes-held-out`: each scene with one object of the test split, for
+differences that 64 scenes cannot tell from chance.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +19,22 @@ from stepbench.records import Prompt, SuiteCard
 from stepbench.suites.format import write_suite
 from stepbench.worlds.moving_shapes.captions import caption
 from stepbench.worlds.moving_shapes.lexicon import LANGUAGES, TEMPLATES
-from stepbench.worlds.moving_shapes.sampling import KINDS, sample_scene
+from stepbench.worlds.moving_shapes.sampling import KINDS, sample_scene, split_of
 from stepbench.worlds.moving_shapes.scene import (
+    BACKGROUNDS,
     CAMERAS,
+    COLOURS,
     COUNTS,
     DIRECTIONS,
     PATTERNS,
     RELATIONS,
     SHAPES,
+    SIZES,
+    SPEEDS,
+    STILL,
     WORLD_VERSION,
     Scene,
+    ShapeGroup,
 )
 
 SEED = 20250615
@@ -55,6 +65,17 @@ CARD = SuiteCard(
 )
 
 
+HELD_OUT_CARD = replace(
+    CARD,
+    name="moving-shapes-held-out",
+    title="Moving shapes: every held-out scene with one object",
+    description=(
+        "Captions, in English and Chinese, of every scene with one object before a plain background that belongs to "
+        "the test split of moving-shapes. Every prompt carries its ground truth."
+    ),
+)
+
+
 def build_prompts() -> tuple[Prompt, ...]:
     """All prompts, test before train, the two languages of a pair side by side."""
     return tuple(prompt for split in PAIRS for prompt in _split_prompts(split))
@@ -65,10 +86,29 @@ def write_moving_shapes(folder: Path) -> None:
     write_suite(folder, CARD, build_prompts())
 
 
+def write_held_out(folder: Path) -> None:
+    """Write `moving-shapes-held-out` into `folder`: 459 scenes, 918 prompts."""
+    scenes = (scene for scene in _every_scene() if split_of(scene) == "test")
+    write_suite(folder, HELD_OUT_CARD, tuple(_prompts("test", "ms-held-out", scenes)))
+
+
+def _every_scene() -> Iterator[Scene]:
+    """With one object before a plain background."""
+    motions = [(direction, speed) for direction in DIRECTIONS for speed in ((None,) if direction == STILL else SPEEDS)]
+    for size, (direction, speed), shape, colour in product(SIZES, motions, SHAPES, COLOURS):
+        group = ShapeGroup(shape=shape, colour=colour, size=size, direction=direction, speed=speed)
+        for background in BACKGROUNDS:
+            yield Scene(objects=(group,), background=background)
+
+
 def _split_prompts(split: str) -> Iterator[Prompt]:
     rng = np.random.default_rng([SEED, list(PAIRS).index(split)])
-    for number, scene in enumerate(_distinct_scenes(split, rng), start=1):
-        pair_id = f"ms-{split}-{number:04d}"
+    return _prompts(split, f"ms-{split}", _distinct_scenes(split, rng))
+
+
+def _prompts(split: str, stem: str, scenes: Iterable[Scene]) -> Iterator[Prompt]:
+    for number, scene in enumerate(scenes, start=1):
+        pair_id = f"{stem}-{number:04d}"
         for language in LANGUAGES:
             yield Prompt(
                 id=f"{pair_id}-{language}",
@@ -107,5 +147,14 @@ def _takes_its_turn(scene: Scene, number: int) -> bool:
     return value == values[number % len(values)]
 
 
+def main() -> None:
+    """Writes one of the two suites."""
+    parser = argparse.ArgumentParser(description="Build a suite of the moving-shapes world.")
+    parser.add_argument("folder", type=Path, help="folder that becomes the suite")
+    parser.add_argument("--every-held-out", action="store_true", help="every held-out scene with one object")
+    options = parser.parse_args()
+    (write_held_out if options.every_held_out else write_moving_shapes)(options.folder)
+
+
 if __name__ == "__main__":
-    write_moving_shapes(Path(sys.argv[1]))
+    main()

@@ -1,0 +1,70 @@
+"""`stepbench metrics selftest`: is the ruler straight?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from stepbench.cli.options import Json, Metrics, split_names
+from stepbench.cli.output import note, print_records, print_table
+from stepbench.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from stepbench.validity.selftest import Answer
+
+metrics_command = App(name="metrics", help="Check metrics on clips that are wrong in a known way.")
+
+
+@metrics_command.command
+def selftest(*, metrics: Metrics = None, clips: int = 12, json: Json = False) -> int:
+    """Damage built-in clips in growing amounts and look whether every metric answers as it promises.
+
+    Exit code 12 says that one of them does not, on this machine.
+
+    Args:
+        metrics: Only these; else all that can be loaded here.
+        clips: How many clips, at least 3.
+    """
+    from stepbench.validity.table import LEGEND, rows_of
+
+    if clips < 3:
+        raise UsageError(f"a self-test needs at least 3 clips, one per level of the world, got {clips}")
+    answers = _answers(split_names(metrics), clips)
+    if json:
+        print_records({**asdict(answer), "verdict": answer.verdict} for answer in answers)
+    else:
+        rows = rows_of(answers)
+        print_table(rows, list(rows[0]) if rows else ["metric"])
+        note(LEGEND)
+    failed = sorted({answer.metric for answer in answers if answer.verdict == "failed"})
+    if failed:
+        note(f"not as promised: {', '.join(failed)}")
+        return ExitCode.ENVIRONMENT
+    return ExitCode.OK
+
+
+def _answers(names: list[str] | None, count: int) -> list[Answer]:
+    from metrics.errors import MetricError, UnavailableMetricError
+    from metrics.registry import METRICS, OFFLINE, build
+    from stepbench.progress import track
+    from stepbench.validity.graded import built_in_clips
+    from stepbench.validity.selftest import answers_of
+
+    clips = built_in_clips(count)
+    answers: list[Answer] = []
+    asked = list(METRICS) if names is None else names
+    wanted = [one for name in asked for one in (OFFLINE if name == "offline" else [name])]
+    for name in track(wanted, total=len(wanted), description="metrics"):
+        try:
+            metric = build(name)
+        except UnavailableMetricError as error:
+            if names is not None:
+                raise UsageError(str(error)) from error
+            note(f"left out: {error.message}")
+            continue
+        except MetricError as error:
+            raise UsageError(error.message, hint=error.hint) from error
+        answers.extend(answers_of(metric, clips))
+    return answers

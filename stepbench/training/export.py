@@ -42,9 +42,22 @@ def check_export_folder(request: TrainingRequest) -> None:
 def exported_step(folder: Path) -> int | None:
     """The step that an earlier export is from; None if there is none."""
     try:
-        return int(json.loads((folder / ORIGIN_FILE).read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(_origin(folder)["step"])
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def is_exported(request: TrainingRequest, step: int) -> bool:
+    """Whether the request's export is there already, of this step and with weights of its type."""
+    folder = request.export
+    return folder is None or (exported_step(folder) == step and _origin(folder).get("dtype") == request.export_dtype)
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / ORIGIN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def export_run(request: TrainingRequest, prepared: PreparedStage, folder: Path, record: Mapping[str, Any]) -> Path:
@@ -68,7 +81,7 @@ def export_run(request: TrainingRequest, prepared: PreparedStage, folder: Path, 
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         prepared.export(state.tensors["ema"], partial)
-        text = json.dumps({**record, "step": state.step}, indent=1, ensure_ascii=False)
+        text = json.dumps({**record, "step": state.step, "dtype": request.export_dtype}, indent=1, ensure_ascii=False)
         (partial / ORIGIN_FILE).write_text(text + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)

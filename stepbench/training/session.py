@@ -17,7 +17,7 @@ from reference_model.training.recipe import TrainingRecipe
 from reference_model.training.run_folder import check_recipe
 from stepbench.errors import EnvironmentUnfitError, IncompleteError, UsageError
 from stepbench.runs.journal import saving
-from stepbench.training.export import check_export_folder, export_run, exported_step
+from stepbench.training.export import check_export_folder, export_run, is_exported
 from stepbench.training.launch import launched, shows_progress
 from stepbench.training.models import model_folder
 from stepbench.training.recipe_file import build_recipe
@@ -81,7 +81,7 @@ def requested_recipe(request: TrainingRequest, kind: type[TrainingRecipe]) -> Tr
 def _is_finished(request: TrainingRequest, recipe: TrainingRecipe) -> bool:
     """Whether nothing is left to do, so that neither model nor data need be opened."""
     step = steps_done(request.out)
-    if step < recipe.steps or (request.export is not None and exported_step(request.export) != step):
+    if step < recipe.steps or not is_exported(request, step):
         return False
     with _user_errors(request.out):
         check_recipe(recipe, request.out)

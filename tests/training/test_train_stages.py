@@ -124,6 +124,12 @@ def test_an_export_on_demand(train, tmp_path):
     ended = train("vae", "a", max_steps=0, export=tmp_path / "e", export_dtype="bfloat16")
     assert (ended.step, ended.steps_now) == (1, 0)
     assert {value.dtype for value in load_vae(tmp_path / "e").parameters()} == {torch.bfloat16}
+    # A finished run too exports anew when asked for another type of weights, and only then.
+    train("vae", "a", steps=1, export=tmp_path / "e", export_dtype="float16")
+    assert {value.dtype for value in load_vae(tmp_path / "e").parameters()} == {torch.float16}
+    written = (tmp_path / "e").stat().st_ino
+    train("vae", "a", steps=1, export=tmp_path / "e", export_dtype="float16")
+    assert (tmp_path / "e").stat().st_ino == written
 
 
 def test_clips_of_a_folder(train, folder, tmp_path):

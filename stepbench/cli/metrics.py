@@ -1,20 +1,23 @@
-"""`stepbench metrics selftest`: is the ruler straight?"""
+"""`stepbench metrics selftest`: is the ruler straight? `stepbench metrics vbench RUN`: VBench's own final score."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from stepbench.cli.options import Json, Metrics, split_names
-from stepbench.cli.output import note, print_records, print_table
-from stepbench.errors import ExitCode, UsageError
+from stepbench.cli.output import note, number, print_records, print_table
+from stepbench.errors import ExitCode, NothingSelectedError, UsageError
 
 if TYPE_CHECKING:
     from stepbench.validity.selftest import Answer
 
-metrics_command = App(name="metrics", help="Check metrics on clips that are wrong in a known way.")
+metrics_command = App(
+    name="metrics", help="Check metrics on clips that are wrong in a known way; VBench's final score."
+)
 
 
 @metrics_command.command
@@ -68,3 +71,33 @@ def _answers(names: list[str] | None, count: int) -> list[Answer]:
             raise UsageError(error.message, hint=error.hint) from error
         answers.extend(answers_of(metric, clips))
     return answers
+
+
+@metrics_command.command
+def vbench(source: Path, /, *, json: Json = False) -> int:
+    """VBench's quality, semantic and total score from a run or a file of dimension values.
+
+    A score that needs an absent dimension is absent, and the exit code is 3.
+
+    Args:
+        source: Run folder, VBench's results file, or a JSON file such as {"dynamic_degree": 0.4}.
+    """
+    from stepbench.vbench_score import read_values, table, vbench_score
+
+    values = read_values(source)
+    if not values:
+        raise NothingSelectedError(
+            f"{source} has no value of a VBench dimension", hint="score the run with vbench_flicker, dynamic_degree ..."
+        )
+    score = vbench_score(values)
+    if json:
+        print_records([asdict(score)])
+    else:
+        rows = table(values, score)
+        print_table(rows, list(rows[0]))
+        for name in ("quality", "semantic", "total"):
+            print(f"{name}: {number(getattr(score, name)) or 'absent'}")
+    if score.absent:
+        note(f"{len(score.absent)} dimensions are absent, none of which counts as 0: {', '.join(score.absent)}")
+        return ExitCode.INCOMPLETE
+    return ExitCode.OK

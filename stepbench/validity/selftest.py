@@ -7,6 +7,7 @@ is measured all the same, so that a table shows what it is blind to.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -38,6 +39,7 @@ class Answer:
         clips: How many those are; all of them for a metric of sets.
         observed: What the value did.
         promised: What the metric says it does; None where it says nothing.
+        seconds_per_clip: Time that the undamaged clips took, on one thread if the caller has set that.
         reason: Why it is undefined, else empty.
     """
 
@@ -49,6 +51,7 @@ class Answer:
     clips: int
     observed: Response
     promised: str | None
+    seconds_per_clip: float
     reason: str = ""
 
     @property
@@ -67,7 +70,10 @@ def answers_of(metric: Any, clips: Sequence[BuiltInClip]) -> Iterator[Answer]:
         clips: Undamaged ones.
     """
     values = _values_of_set if metric.card.level == "set" else _values_of_clips
+    values(metric, clips[:1])  # a first call may load or compile something
+    began = time.perf_counter()
     clean, _ = values(metric, clips)
+    seconds = (time.perf_counter() - began) / len(clips)
     found, reasons = {}, {}
     for corruption, amounts in CORRUPTIONS.items():
         if corruption == "wrong-prompt" and not {"prompt", "ground_truth"} & set(metric.card.needs):
@@ -77,7 +83,7 @@ def answers_of(metric: Any, clips: Sequence[BuiltInClip]) -> Iterator[Answer]:
         reasons[corruption] = next((reason for _, reason in rungs if reason), "")
     tolerance = _tolerance(metric, clean, found.values())
     for corruption, rungs in found.items():
-        yield _answer(metric, corruption, rungs, tolerance, reasons[corruption])
+        yield _answer(metric, corruption, rungs, tolerance, seconds, reasons[corruption])
 
 
 def _tolerance(metric: Any, clean: np.ndarray, found: Iterable[np.ndarray]) -> float:
@@ -88,7 +94,9 @@ def _tolerance(metric: Any, clean: np.ndarray, found: Iterable[np.ndarray]) -> f
     return SAME * spread or SAME_OF_MEAN * float(np.abs(defined).mean() if len(defined) else 0.0)
 
 
-def _answer(metric: Any, corruption: str, rungs: np.ndarray, tolerance: float, reason: str) -> Answer:
+def _answer(
+    metric: Any, corruption: str, rungs: np.ndarray, tolerance: float, seconds: float, reason: str
+) -> Answer:
     """`rungs`: values (1 + amounts, clips), NaN where undefined."""
     defined = ~np.isnan(rungs).any(axis=0)
     means = rungs[:, defined].mean(axis=1) if defined.any() else np.full(len(rungs), math.nan)
@@ -101,6 +109,7 @@ def _answer(metric: Any, corruption: str, rungs: np.ndarray, tolerance: float, r
         clips=int(defined.sum()),
         observed=_observed(means, tolerance) if defined.any() else "undefined",
         promised=getattr(metric, "responses", {}).get(corruption),
+        seconds_per_clip=seconds,
         reason="" if defined.all() else reason,
     )
 

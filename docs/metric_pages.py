@@ -1,0 +1,139 @@
+"""Write docs/metrics/*.md and docs/validity.md from the metrics' cards and measured answers.
+
+OMP_NUM_THREADS=1 stepbench metrics selftest --json > docs/metrics/measured.jsonl   # minutes; measures anew
+python docs/metric_pages.py                                                         # --check: only compare
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from metrics.registry import METRICS
+from stepbench.validity.graded import CORRUPTIONS
+from stepbench.validity.selftest import Answer
+from stepbench.validity.table import LEGEND, markdown, rows_of
+
+DOCS = Path(__file__).resolve().parent
+PAGES = DOCS / "metrics"
+MEASURED = PAGES / "measured.jsonl"
+ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "neutral": "neither way is better"}
+MADE_BY = "<!-- made by docs/metric_pages.py -->\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every page that there should be, with its text."""
+    answers = _answers()
+    classes: list[Any] = [entry.load() for entry in METRICS.values()]
+    by_class = {metric.card.name: metric.card for metric in classes}
+    texts = {PAGES / f"{name}.md": _page(card, answers.get(name, [])) for name, card in by_class.items()}
+    texts[PAGES / "README.md"] = _index(by_class)
+    texts[DOCS / "validity.md"] = _validity([answer for own in answers.values() for answer in own])
+    return texts
+
+
+def _answers() -> dict[str, list[Answer]]:
+    found: dict[str, list[Answer]] = {}
+    for line in MEASURED.read_text(encoding="utf-8").splitlines():
+        row: dict[str, Any] = json.loads(line)
+        del row["verdict"]
+        row |= {
+            "amounts": tuple(row["amounts"]),
+            "clean": _value(row["clean"]),
+            "means": tuple(map(_value, row["means"])),
+        }
+        found.setdefault(row["metric"], []).append(Answer(**row))
+    return found
+
+
+def _value(number: float | None) -> float:
+    return float("nan") if number is None else number
+
+
+def _page(card: Any, answers: list[Answer]) -> str:
+    low, high = ("open" if end is None else f"{end:g}" for end in card.range)
+    facts = {
+        "family": card.family,
+        "better": ARROWS[card.direction],
+        "value": f"one per {card.level}, from {low} to {high}{f', in {card.unit}' if card.unit else ''}",
+        "needs": ", ".join(need.replace("_", " ") for need in card.needs) or "the clips alone",
+        "formula": card.formula,
+        "source": card.source,
+        "frames and size": card.policy,
+        "network": card.backbone or "none",
+        "version": str(card.version),
+        "sees": card.sees,
+        "blind to": card.blind_to,
+    }
+    if answers:
+        facts["cost"] = (
+            f"about {1000 * answers[0].seconds_per_clip:.2g} ms per clip of 17 frames of 96x96, one CPU thread"
+        )
+    rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts.items())
+    measured = (
+        _measured(answers) if answers else "Not measured here: it needs weights that do not ship with stepbench.\n"
+    )
+    return f"{MADE_BY}\n# {card.title}\n\n`{card.name}`\n\n| | |\n|---|---|\n{rows}\n## Measured\n\n{measured}"
+
+
+def _measured(answers: list[Answer]) -> str:
+    header = "| corruption | clean | by amount | answer | promised |\n|---|---|---|---|---|\n"
+    rows = []
+    for answer in answers:
+        pairs = zip(answer.amounts, answer.means, strict=True)
+        steps = " · ".join(f"{amount:g}: {mean:.4g}" for amount, mean in pairs)
+        promised = {"ok": f"{answer.promised} ✓", "failed": f"{answer.promised} ✗", "measured": ""}[answer.verdict]
+        observed = f"{answer.observed} ({_cell(answer.reason)})" if answer.observed == "undefined" else answer.observed
+        rows.append(f"| {answer.corruption} | {answer.clean:.4g} | {steps} | {observed} | {promised} |\n")
+    return (
+        f"Means over {max(answer.clips for answer in answers)} built-in clips and the same clips damaged on purpose; "
+        f"see [validity](../validity.md).\n\n{header}{''.join(rows)}"
+    )
+
+
+def _index(cards: dict[str, Any]) -> str:
+    families: dict[str, list[Any]] = {}
+    for card in cards.values():
+        families.setdefault(card.family, []).append(card)
+    parts = [MADE_BY, "\n# Metrics\n\n", "One page per metric, from its card. `stepbench list metrics` lists them.\n"]
+    for family, members in families.items():
+        parts.append(f"\n## {family}\n\n| metric | better | per | needs | formula |\n|---|---|---|---|---|\n")
+        for card in members:
+            needs = ", ".join(need.replace("_", " ") for need in card.needs)
+            arrow = {"higher": "↑", "lower": "↓", "neutral": ""}[card.direction]
+            row = [f"[{card.name}]({card.name}.md)", arrow, card.level, needs, _cell(card.formula)]
+            parts.append("| " + " | ".join(row) + " |\n")
+    return "".join(parts)
+
+
+def _validity(answers: list[Answer]) -> str:
+    amounts = "".join(
+        f"| {name} | {', '.join(f'{amount:g}' for amount in steps)} |\n" for name, steps in CORRUPTIONS.items()
+    )
+    return (
+        f"{MADE_BY}\n# Validity\n\nWhat every metric that runs without foreign weights does on clips that are wrong in "
+        "a known way: `stepbench metrics selftest` prints this table anew and ends with code 12 if a metric does not do "
+        f"what it promises.\n\n{LEGEND}\n\n{markdown(rows_of(answers))}\n"
+        "Amounts: noise in levels of 255 (standard deviation), blur in pixels (sigma) and jitter likewise of a frame "
+        "whose shorter side is 64, compression as crf of H.264, flicker in percent of full scale. `frozen` repeats the "
+        "first frame; `wrong-prompt` leaves the clip and exchanges what it is held against.\n\n"
+        f"| corruption | amounts |\n|---|---|\n{amounts}"
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    wanted = pages()
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    extra = sorted(set(PAGES.glob("*.md")) - set(wanted))
+    if "--check" in sys.argv and (stale or extra):
+        sys.exit(f"out of date: {', '.join(path.name for path in [*stale, *extra])}; run `python docs/metric_pages.py`")
+    for path in extra:
+        path.unlink()
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")

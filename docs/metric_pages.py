@@ -114,8 +114,8 @@ def _validity(answers: list[Answer]) -> str:
     )
     return (
         f"{MADE_BY}\n# Validity\n\nWhat every metric that runs without foreign weights does on clips that are wrong in "
-        "a known way: `stepbench metrics selftest` prints this table anew and ends with code 12 if a metric does not do "
-        f"what it promises.\n\n{LEGEND}\n\n{markdown(rows_of(answers))}\n"
+        "a known way: `stepbench metrics selftest` prints this table anew and ends with code 12 if a metric does not "
+        f"do what it promises.\n\n{LEGEND}\n\n{markdown(rows_of(answers))}\n"
         "Amounts: noise in levels of 255 (standard deviation), blur in pixels (sigma) and jitter likewise of a frame "
         "whose shorter side is 64, compression as crf of H.264, flicker in percent of full scale. `frozen` repeats the "
         "first frame; `wrong-prompt` leaves the clip and exchanges what it is held against.\n\n"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from metrics.errors import ClipError, UndefinedScoreError
-from metrics.functional import flicker, frame_consistency, sharpness, warping_error
+from metrics.functional import flicker, frame_consistency, sharpness, warping_error, warping_ok_share
 from metrics.functional.consistency import frame_descriptors
 from metrics.functional.warping import clip_warping
 
@@ -77,8 +77,16 @@ def test_warping_ignores_pixels_whose_flows_disagree():
 def test_warping_error_is_undefined_where_flow_fails():
     pixels = np.zeros((2, 16, 16, 3), np.uint8)
     outwards = np.full((1, 16, 16, 2), 100.0, np.float32)
+    result = clip_warping(pixels, outwards, -outwards)
+    assert (np.isnan(result.error), result.share) == (True, 0.0)
     with pytest.raises(UndefinedScoreError, match=r"trusted on 0\.0% of the pixels, and 5% are needed"):
-        clip_warping(pixels, outwards, -outwards)
+        result.defined_error()
+
+
+def test_warping_error_and_its_share_of_the_clip_go_together():
+    unrelated = torch.cat([clips.with_noise(clips.flat(128, frames=1), 60 + seed) for seed in range(2)])
+    followed, lost = clips.example(0), torch.from_numpy(clips.rng(1).permuted(unrelated.numpy(), axis=2))
+    assert float(warping_ok_share(lost[None])) < 0.6 < 0.9 < float(warping_ok_share(followed[None]))
 
 
 def test_warping_error_forgives_motion_that_flicker_counts():
@@ -132,7 +140,7 @@ def test_frame_consistency_refuses_frames_smaller_than_its_grid():
         frame_consistency(torch.zeros(1, 2, 3, 7, 30, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize("function", [flicker, warping_error, frame_consistency])
+@pytest.mark.parametrize("function", [flicker, warping_error, warping_ok_share, frame_consistency])
 def test_one_frame_is_too_few(function):
     with pytest.raises(ClipError, match="needs at least 2 frames, got a clip of 1"):
         function(clips.batch(1)[:, :1])

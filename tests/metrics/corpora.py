@@ -32,7 +32,7 @@ def pan(
     side: int = 96,
     start: tuple[float, float] = (10.0, 10.0),
 ) -> Tensor:
-    """A clip (t, 3, side, side): a camera that moves over a photograph at half its size, in pixels of the clip per frame."""
+    """A clip (t, 3, side, side): a camera moves over a photograph at half its size, by pixels of the clip per frame."""
     window = [_window(name, start[0] + t * velocity[0], start[1] + t * velocity[1], side) for t in range(frames)]
     return clips.as_clip(np.stack(window))
 

@@ -25,11 +25,12 @@ class ClipMetric(Metric, ABC):
     batches, shards or processes gives the same mean.
 
     Attributes:
-        card: The metric's identity and meaning.
+        card: The metric's identity and meaning. An object whose options change its numbers has a card of its own, with
+            another id.
         min_frames: Frames a clip must have for the metric to be defined.
     """
 
-    card: ClassVar[MetricCard]
+    card: MetricCard
     min_frames: ClassVar[int] = 1
 
     is_differentiable = False

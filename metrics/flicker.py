@@ -13,7 +13,7 @@ class Flicker(ClipMetric):
 
     1 minus this value is VBench's temporal flickering score on the same frames (VBench applies it to clips that pass a
     test for stillness). Motion counts as flicker, and blur, compression and freezing lower it: never rank by this value
-    alone, but beside `motion_magnitude` and `sharpness`. More frames per second lower it too.
+    alone, but beside `motion_magnitude`, `duplicate_ratio` and `sharpness`. More frames per second lower it too.
 
     Example:
         >>> import metrics, torch
@@ -44,4 +44,4 @@ class Flicker(ClipMetric):
 
     def score(self, view: ClipView) -> float:
         """Flicker of one clip."""
-        return clip_flicker(view.pixels)
+        return clip_flicker(view.frame_steps)

@@ -21,16 +21,41 @@ ENTRY_POINT_GROUP = "stepbench.metrics"
 BUILT_IN: dict[str, str] = {
     "psnr": "metrics.psnr:PSNR",
     "ssim": "metrics.ssim:SSIM",
+    "ms_ssim": "metrics.ms_ssim:MSSSIM",
     "flicker": "metrics.flicker:Flicker",
     "sharpness": "metrics.sharpness:Sharpness",
     "motion_magnitude": "metrics.motion:MotionMagnitude",
     "warping_error": "metrics.warping:WarpingError",
+    "warping_ok_share": "metrics.warping:WarpingOkShare",
     "frame_consistency": "metrics.consistency:FrameConsistency",
+    "duplicate_ratio": "metrics.repetition:DuplicateRatio",
+    "freeze_length": "metrics.repetition:FreezeLength",
+    "luma_flicker": "metrics.luma_flicker:LumaFlicker",
+    "interpolation_smoothness": "metrics.smoothness:InterpolationSmoothness",
+    "dynamic_degree": "metrics.dynamic_degree:DynamicDegree",
+    "vbench_flicker": "metrics.vbench_flicker:VBenchFlicker",
+    "scene_cuts": "metrics.cuts:SceneCuts",
+    "noise_level": "metrics.noise:NoiseLevel",
+    "blockiness": "metrics.blockiness:Blockiness",
+    "exposure": "metrics.tone:Exposure",
+    "contrast": "metrics.tone:Contrast",
+    "clipping": "metrics.tone:Clipping",
+    "saturation": "metrics.colour:Saturation",
+    "colourfulness": "metrics.colour:Colourfulness",
+    "black_borders": "metrics.borders:BlackBorders",
 }
 """Name -> `module:Class`. A new metric is its own file and one line here."""
 
-OFFLINE: tuple[str, ...] = ("flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency")
-"""The default set: no weights, and nothing needed but the clip."""
+OFFLINE: tuple[str, ...] = (
+    "flicker",
+    "sharpness",
+    "motion_magnitude",
+    "duplicate_ratio",
+    "warping_error",
+    "frame_consistency",
+)
+"""The default set: no weights, and nothing needed but the clip. Flicker and warping error improve when a clip blurs or
+freezes, so sharpness, motion and duplicates are always beside them."""
 
 
 @dataclass(frozen=True)

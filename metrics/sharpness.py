@@ -11,8 +11,9 @@ from metrics.view import ClipView
 class Sharpness(ClipMetric):
     """Variance of the Laplacian of luma, in squared 8-bit levels.
 
-    A measure of detail: it falls with blur, and rises with noise and blocking just as it does with true texture. It
-    depends on content and on frame size, so compare generators on equal prompts and at equal size.
+    A measure of detail: it falls with blur, and rises with noise and blocking just as it does with true texture, so
+    read it beside `noise_level`. It depends on content and on frame size, so compare generators on equal prompts and at
+    equal size.
 
     Example:
         >>> import metrics, torch
@@ -40,4 +41,4 @@ class Sharpness(ClipMetric):
 
     def score(self, view: ClipView) -> float:
         """Sharpness of one clip."""
-        return clip_sharpness(view.pixels)
+        return clip_sharpness(view.luma)

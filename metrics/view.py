@@ -7,13 +7,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.errors import MissingInputError
 from metrics.functional.checks import check_clip, check_frame_rate
-from metrics.functional.flow import clip_flow, flow_frames
-from metrics.functional.pixels import interleaved
+from metrics.functional.flicker import frame_steps
+from metrics.functional.flow import FlowEstimator, clip_flow, dis_flow, flow_frames
+from metrics.functional.pixels import interleaved, luma
+from metrics.functional.warping import Warping, clip_warping
 
 
 class ClipView:
@@ -45,6 +47,7 @@ class ClipView:
         self.prompt = prompt
         self.ground_truth = ground_truth
         self.fps = fps
+        self._flows: dict[tuple[FlowEstimator, int], Float32[np.ndarray, "pairs y x 2"]] = {}
 
     @cached_property
     def pixels(self) -> UInt8[np.ndarray, "t h w 3"]:
@@ -63,6 +66,16 @@ class ClipView:
         return interleaved(self.reference)
 
     @cached_property
+    def luma(self) -> Float32[np.ndarray, "t h w"]:
+        """Rec. 601 luma of the frames in levels 0 to 255, not rounded."""
+        return luma(self.pixels)
+
+    @cached_property
+    def frame_steps(self) -> Float64[np.ndarray, " pairs"]:
+        """Mean absolute difference of each frame to its successor, on [0, 1]."""
+        return frame_steps(self.pixels)
+
+    @cached_property
     def flow_pixels(self) -> UInt8[np.ndarray, "t y x 3"]:
         """The frames at the size on which optical flow is computed."""
         return flow_frames(self.pixels)
@@ -76,3 +89,16 @@ class ClipView:
     def backward_flow(self) -> Float32[np.ndarray, "pairs y x 2"]:
         """Optical flow from each frame's successor back to it, (dx, dy) in pixels of `flow_pixels`."""
         return clip_flow(self.flow_pixels, backward=True)
+
+    @cached_property
+    def warping(self) -> Warping:
+        """What remains of the change between frames once the optical flow is undone."""
+        return clip_warping(self.flow_pixels, self.forward_flow, self.backward_flow)
+
+    def flow(self, estimator: FlowEstimator, step: int = 1) -> Float32[np.ndarray, "pairs y x 2"]:
+        """Optical flow by any estimator between every `step`-th frame and the next of these."""
+        if estimator is dis_flow and step == 1:
+            return self.forward_flow
+        if (estimator, step) not in self._flows:
+            self._flows[estimator, step] = estimator(self.pixels[::step])
+        return self._flows[estimator, step]

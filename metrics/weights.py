@@ -40,7 +40,18 @@ class PublishedWeights:
     note: str = ""
 
 
-WEIGHTS: dict[str, PublishedWeights] = {}
+_ALL = (
+    PublishedWeights(
+        name="raft-large",
+        purpose="optical flow of dynamic_degree and vbench_flicker with flow='raft'",
+        address="https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+        licence="BSD-3-Clause",
+        note="torchvision's; ff5fadd5 in the file name is the start of the file's sha256, as for all files there. "
+        "Trained on FlyingChairs, FlyingThings3D, Sintel, KITTI and HD1K; VBench uses other weights, raft-things",
+    ),
+)
+
+WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in _ALL}
 """By name."""
 
 

@@ -39,6 +39,19 @@ def check_frames(frames: Tensor, at_least: int, metric: str) -> None:
         raise ClipError(f"{metric} needs at least {at_least} frames, got a clip of {len(frames)}")
 
 
+def check_side(size: tuple[int, ...], at_least: int, metric: str, *, hint: str = "") -> None:
+    """Refuse frames, of `size` (height, width), whose short side is below what a metric needs.
+
+    Raises:
+        ClipError: Naming the sizes.
+    """
+    height, width = size
+    if min(size) < at_least:
+        raise ClipError(
+            f"{metric} needs frames of at least {at_least} x {at_least} pixels, got {height} x {width}", hint=hint
+        )
+
+
 def check_pair(clip: Tensor, reference: Any) -> None:
     """Refuse a reference that is no uint8 tensor of the clip's own shape.
 

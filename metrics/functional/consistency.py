@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
-from metrics.errors import ClipError
+from metrics.functional.checks import check_side
 from metrics.functional.pixels import per_clip
 
 GRID = 8
@@ -51,9 +51,7 @@ def frame_descriptors(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float64[np.ndarra
     Raises:
         ClipError: Frames are smaller than 8 x 8 pixels.
     """
-    height, width = pixels.shape[1:3]
-    if min(height, width) < GRID:
-        raise ClipError(f"frame_consistency needs frames of at least {GRID} x {GRID} pixels, got {height} x {width}")
+    check_side(pixels.shape[1:3], GRID, "frame_consistency")
     cells = np.stack([_cells(frame) for frame in pixels])
     colour = cells.mean(axis=(1, 2), keepdims=True)
     blocks = (_unit(cells - colour, LAYOUT_FLOOR), _unit(colour - 0.5, COLOUR_FLOOR))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from metrics.errors import ClipError
+from metrics.functional.checks import check_side
+
+FlowEstimator = Callable[[UInt8[np.ndarray, "t h w 3"]], Float32[np.ndarray, "pairs y x 2"]]
+"""Flow (dx, dy) from each frame to the next, in pixels of the size (y, x) that the estimator works at."""
 
 FLOW_SIDE = 256
 """Clips with a longer short side are shrunk to this one before flow is computed; others are taken as they are."""
@@ -26,13 +30,21 @@ def flow_frames(pixels: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t y 
         ClipError: Frames are smaller than `MIN_SIDE`.
     """
     height, width = pixels.shape[1:3]
+    check_side((height, width), MIN_SIDE, "optical flow")
     short = min(height, width)
-    if short < MIN_SIDE:
-        raise ClipError(f"optical flow needs frames of at least {MIN_SIDE} x {MIN_SIDE} pixels, got {height} x {width}")
     if short <= FLOW_SIDE:
         return pixels
     size = (round(width * FLOW_SIDE / short), round(height * FLOW_SIDE / short))
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in pixels])
+
+
+def dis_flow(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "pairs y x 2"]:
+    """DIS flow from each frame to the next at the size of `flow_frames`: the estimator that needs no weights.
+
+    Raises:
+        ClipError: Frames are smaller than `MIN_SIDE`.
+    """
+    return clip_flow(flow_frames(pixels))
 
 
 def clip_flow(pixels: UInt8[np.ndarray, "t y x 3"], *, backward: bool = False) -> Float32[np.ndarray, "pairs y x 2"]:

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.functional.checks import check_frame_rate
-from metrics.functional.flow import clip_flow, flow_frames
+from metrics.functional.flow import dis_flow
 from metrics.functional.pixels import per_clip
 
 NOMINAL_SIDE = 256
@@ -28,7 +28,7 @@ def motion_magnitude(preds: UInt8[Tensor, "b t 3 h w"], *, fps: float | None = N
     check_frame_rate(fps)
 
     def formula(pixels: np.ndarray) -> float:
-        return clip_motion_magnitude(clip_flow(flow_frames(pixels)), fps)
+        return clip_motion_magnitude(dis_flow(pixels), fps)
 
     return per_clip("motion_magnitude", preds, formula, min_frames=2)
 
@@ -38,3 +38,10 @@ def clip_motion_magnitude(flow: Float32[np.ndarray, "pairs y x 2"], fps: float |
     length = np.hypot(flow[..., 0], flow[..., 1]).mean(dtype=np.float64)
     rate = NOMINAL_FPS if fps is None else fps
     return float(length * NOMINAL_SIDE / min(flow.shape[1:3]) * rate / NOMINAL_FPS)
+
+
+def strongest_motion(flow: Float32[np.ndarray, "pairs y x 2"], share: float) -> Float64[np.ndarray, " pairs"]:
+    """Mean length of the longest flow vectors of each pair of frames, in pixels; `share` says how many of them."""
+    lengths = np.hypot(flow[..., 0], flow[..., 1]).reshape(len(flow), -1)
+    count = int(lengths.shape[1] * share)
+    return np.partition(lengths, -count, axis=1)[:, -count:].mean(axis=1, dtype=np.float64)

@@ -22,7 +22,11 @@ def interleaved(clip: UInt8[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t h w 3"]:
 
 def luma(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t h w"]:
     """Rec. 601 luma in levels 0 to 255, not rounded."""
-    return pixels @ np.array(LUMA_WEIGHTS, dtype=np.float32)
+    weights = np.array(LUMA_WEIGHTS, dtype=np.float32)
+    levels = np.empty(pixels.shape[:3], dtype=np.float32)
+    for frame, out in zip(pixels, levels, strict=True):  # frame by frame, since the product needs a float copy
+        np.matmul(frame, weights, out=out)
+    return levels
 
 
 def per_clip(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
-from metrics.errors import ClipError
+from metrics.functional.checks import check_side
 from metrics.functional.pixels import luma, per_clip
 
 
@@ -19,21 +19,18 @@ def sharpness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its frames are smaller than 3 x 3 pixels.
     """
-    return per_clip("sharpness", preds, clip_sharpness)
+    return per_clip("sharpness", preds, lambda pixels: clip_sharpness(luma(pixels)))
 
 
-def clip_sharpness(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Sharpness of one clip.
+def clip_sharpness(levels: Float32[np.ndarray, "t h w"]) -> float:
+    """Sharpness of one clip, from its luma in levels.
 
     Raises:
         ClipError: Frames are smaller than 3 x 3 pixels.
     """
-    height, width = pixels.shape[1:3]
-    if min(height, width) < 3:
-        raise ClipError(f"sharpness needs frames of at least 3 x 3 pixels, got {height} x {width}")
+    check_side(levels.shape[1:], 3, "sharpness")
     variances = []
-    for frame in pixels:
-        y = luma(frame[None])[0]
+    for y in levels:
         laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
         variances.append(laplacian.var(dtype=np.float64))
     return float(np.mean(variances))

@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
-from metrics.errors import ClipError
-from metrics.functional.checks import check_batch, check_pair
+from metrics.functional.checks import check_batch, check_pair, check_side
 from metrics.functional.pixels import interleaved
 
 WINDOW = 11
@@ -45,13 +44,22 @@ def clip_ssim(clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray, "
     Raises:
         ClipError: Frames are smaller than the window.
     """
-    height, width = clip.shape[1:3]
-    if min(height, width) < WINDOW:
-        raise ClipError(f"ssim needs frames of at least {WINDOW} x {WINDOW} pixels, got {height} x {width}")
+    check_side(clip.shape[1:3], WINDOW, "ssim")
     return float(np.mean([_frame_ssim(ours, theirs) for ours, theirs in zip(clip, reference, strict=True)]))
 
 
 def _frame_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w 3"]) -> float:
+    luminance, structure = similarity_maps(ours, theirs)
+    return float((luminance * structure).mean(dtype=np.float64))
+
+
+def similarity_maps(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two factors of SSIM, luminance and contrast-structure, around every pixel whose window lies inside the frame.
+
+    Args:
+        ours: Frame (h, w, 3) in levels of 255, uint8 or float32.
+        theirs: Its reference, same shape.
+    """
     # The textbook fractions as 1 - difference / total. Equal frames give exactly 1, and float32 suffices, since what
     # cancels is small: variances do not change when both frames are shifted towards 0.
     shift = np.float32(theirs.mean())
@@ -65,7 +73,7 @@ def _frame_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w
     level_x, level_y = mean_x + shift / 255, mean_y + shift / 255
     luminance = 1 - mean_difference * mean_difference / (level_x * level_x + level_y * level_y + C1)
     structure = 1 - variance_of_difference / (variances + C2)
-    return float((luminance * structure).mean(dtype=np.float64))
+    return luminance, structure
 
 
 def _windowed(image: np.ndarray) -> np.ndarray:

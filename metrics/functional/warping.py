@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -18,10 +19,24 @@ MIN_SHARE = 0.05
 
 
 class Warping(NamedTuple):
-    """Warping error of a clip, and the share of its pixels that it was measured on."""
+    """Warping error of a clip, NaN where it is undefined, and the share of its pixels that it was measured on."""
 
     error: float
     share: float
+
+    def defined_error(self) -> float:
+        """The error.
+
+        Raises:
+            UndefinedScoreError: Less than 5 % of the pixels can be trusted.
+        """
+        if self.share < MIN_SHARE:
+            raise UndefinedScoreError(
+                f"warping error is undefined: optical flow can be trusted on {self.share:.1%} of the pixels, "
+                f"and {MIN_SHARE:.0%} are needed",
+                hint="neighbouring frames of this clip hardly correspond; see its flicker and frame consistency",
+            )
+        return self.error
 
 
 def warping_error(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
@@ -35,12 +50,16 @@ def warping_error(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
         ClipError: `preds` is no uint8 RGB batch, or its clips have a single frame or less than 16 x 16 pixels.
         UndefinedScoreError: Less than 5 % of a clip's pixels can be trusted.
     """
+    return per_clip("warping_error", preds, lambda pixels: _warping(pixels).defined_error(), min_frames=2)
 
-    def formula(pixels: np.ndarray) -> float:
-        frames = flow_frames(pixels)
-        return clip_warping(frames, clip_flow(frames), clip_flow(frames, backward=True)).error
 
-    return per_clip("warping_error", preds, formula, min_frames=2)
+def warping_ok_share(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
+    """Share of each clip's pixels that `warping_error` is measured on: those where the flow can be trusted.
+
+    Raises:
+        ClipError: `preds` is no uint8 RGB batch, or its clips have a single frame or less than 16 x 16 pixels.
+    """
+    return per_clip("warping_ok_share", preds, lambda pixels: _warping(pixels).share, min_frames=2)
 
 
 def clip_warping(
@@ -48,11 +67,7 @@ def clip_warping(
     forward: Float32[np.ndarray, "pairs y x 2"],
     backward: Float32[np.ndarray, "pairs y x 2"],
 ) -> Warping:
-    """Warping error of one clip, from flows at the size of `pixels`.
-
-    Raises:
-        UndefinedScoreError: Less than 5 % of the pixels can be trusted.
-    """
+    """Warping error of one clip, from flows at the size of `pixels`; NaN with less than 5 % of trusted pixels."""
     height, width = pixels.shape[1:3]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     total, trusted_pixels = 0.0, 0
@@ -66,13 +81,13 @@ def clip_warping(
         total += float(_squared_length(warped - frame)[trusted].sum(dtype=np.float64))
         trusted_pixels += int(trusted.sum())
     share = trusted_pixels / forward[..., 0].size
-    if share < MIN_SHARE:
-        raise UndefinedScoreError(
-            f"warping error is undefined: optical flow can be trusted on {share:.1%} of the pixels, "
-            f"and {MIN_SHARE:.0%} are needed",
-            hint="neighbouring frames of this clip hardly correspond; see its flicker and frame consistency",
-        )
-    return Warping(total / trusted_pixels / 3 / 255**2, share)
+    error = total / trusted_pixels / 3 / 255**2 if share >= MIN_SHARE else math.nan
+    return Warping(error, share)
+
+
+def _warping(pixels: UInt8[np.ndarray, "t h w 3"]) -> Warping:
+    frames = flow_frames(pixels)
+    return clip_warping(frames, clip_flow(frames), clip_flow(frames, backward=True))
 
 
 def _squared_length(vectors: Float32[np.ndarray, "y x c"]) -> Float32[np.ndarray, "y x"]:

@@ -40,7 +40,7 @@ def test_an_unknown_attribute_is_an_attribute_error():
         metrics.lpips  # noqa: B018 - the access is the test
 
 
-@pytest.mark.parametrize("module", sorted(target.partition(":")[0] for target in BUILT_IN.values()))
+@pytest.mark.parametrize("module", sorted({target.partition(":")[0] for target in BUILT_IN.values()}))
 def test_examples_in_the_docs_run(module: str):
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted > 0

@@ -6,26 +6,21 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-import clips
 import pytest
-import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-
-import metrics
-from metrics.registry import BUILT_IN
+from subjects import SUBJECTS
 
 SHARES = (slice(0, 1), slice(1, 3))
 
 
 def scored(share: slice) -> dict[str, float]:
-    target = clips.batch(3)
-    preds = torch.stack([clips.with_noise(clip, 4) for clip in target])
     values = {}
-    for name in BUILT_IN:
-        metric = metrics.build(name)
+    for subject in SUBJECTS:
+        preds, target = subject.disturbed_and_clean()
+        metric = subject.build()
         metric.update(preds[share], target[share], fps=8)
-        values[name] = float(metric.compute())
+        values[subject.name] = float(metric.compute())
     return values
 
 

@@ -1,15 +1,17 @@
-"""PSNR and SSIM against scikit-image and against arithmetic done by hand."""
+"""PSNR, SSIM and MS-SSIM against scikit-image and against arithmetic done by hand."""
 
 from __future__ import annotations
 
 import clips
+import corpora
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.transform import downscale_local_mean
 
 from metrics.errors import ClipError
-from metrics.functional import capped_frames, psnr, ssim
+from metrics.functional import capped_frames, ms_ssim, psnr, ssim
 
 REFERENCE = clips.moving(0)
 PAIRS = {
@@ -46,6 +48,45 @@ def test_ssim_stays_exact_where_float32_cancels_most():
     assert float(ssim(noisy[None], clip[None])) == pytest.approx(expected, abs=1e-6)
 
 
+def ms_ssim_of_scikit_image(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """MS-SSIM of two frames in levels, per channel: with a huge K1 its SSIM is the contrast-structure alone."""
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    values = []
+    for channel in range(3):
+        x, y, value = ours[..., channel], theirs[..., channel], 1.0
+        for scale, weight in enumerate(weights):
+            k1 = 0.01 if scale == 4 else 1e6
+            value *= max(structural_similarity(x, y, K1=k1, **options), 0) ** weight
+            x, y = (
+                downscale_local_mean(image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2], 2) for image in (x, y)
+            )
+        values.append(value)
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize("size", [(176, 176), (181, 190)])
+@pytest.mark.parametrize("change", ["noise", "blur", "jitter", "inverse"])
+def test_ms_ssim_is_the_product_of_scikit_image_over_scales(change: str, size: tuple[int, int]):
+    reference = corpora.pan("coffee", frames=2, side=190)[..., : size[0], : size[1]]
+    changes = {"noise": clips.with_noise, "blur": clips.blurred, "jitter": clips.jittered}
+    clip = 255 - reference if change == "inverse" else changes[change](reference, 3)
+    pairs = zip(clips.as_levels(clip), clips.as_levels(reference), strict=True)
+    expected = np.mean([ms_ssim_of_scikit_image(ours, theirs) for ours, theirs in pairs])
+    assert float(ms_ssim(clip[None], reference[None])) == pytest.approx(expected, abs=2e-6)
+
+
+def test_a_scale_of_ms_ssim_with_negative_structure_counts_as_nothing():
+    reference = corpora.pan("coffee", frames=1, side=176)
+    assert float(ms_ssim((255 - reference)[None], reference[None])) == 0.0
+
+
+def test_ms_ssim_forgives_fine_noise_and_blur_more_than_ssim_does():
+    reference = corpora.pan("astronaut", frames=2, side=176)
+    for change in (clips.with_noise(reference, 10), clips.blurred(reference, 1)):
+        assert float(ms_ssim(change[None], reference[None])) > float(ssim(change[None], reference[None])) + 0.03
+
+
 def test_psnr_by_hand():
     # Frame 0 differs by 51 levels = 0.2 everywhere: MSE 0.04, 10 log10(25) = 13.9794 dB. Frame 1 is equal: 100 dB.
     target = clips.flat(100, frames=2)
@@ -78,7 +119,13 @@ def test_ssim_refuses_frames_smaller_than_its_window():
     assert ssim(small.new_zeros(1, 2, 3, 11, 11), small.new_zeros(1, 2, 3, 11, 11)).tolist() == [1.0]
 
 
-@pytest.mark.parametrize("function", [psnr, ssim, capped_frames])
+def test_ms_ssim_refuses_frames_without_a_fifth_scale():
+    small = torch.zeros(1, 2, 3, 175, 400, dtype=torch.uint8)
+    with pytest.raises(ClipError, match=r"(?s)at least 176 x 176 pixels, got 175 x 400.*only ssim is defined"):
+        ms_ssim(small, small)
+
+
+@pytest.mark.parametrize("function", [psnr, ssim, ms_ssim, capped_frames])
 def test_pairs_must_match(function):
     clip = clips.batch(1)
     with pytest.raises(ClipError, match=r"got \(1, 5, 3, 48, 48\) for a clip \(1, 6, 3, 48, 48\)"):

@@ -1,15 +1,28 @@
-"""Flicker, sharpness, warping error and frame consistency: values worked out by hand, and what they must tell apart."""
+"""Temporal metrics: values worked out by hand, and what they must tell apart."""
 
 from __future__ import annotations
 
 import clips
+import corpora
 import numpy as np
 import pytest
 import torch
 
 from metrics.errors import ClipError, UndefinedScoreError
-from metrics.functional import flicker, frame_consistency, sharpness, warping_error
+from metrics.functional import (
+    duplicate_ratio,
+    flicker,
+    frame_consistency,
+    freeze_length,
+    interpolation_smoothness,
+    luma_flicker,
+    scene_cuts,
+    sharpness,
+    warping_error,
+    warping_ok_share,
+)
 from metrics.functional.consistency import frame_descriptors
+from metrics.functional.cuts import histogram_steps
 from metrics.functional.warping import clip_warping
 
 
@@ -77,8 +90,16 @@ def test_warping_ignores_pixels_whose_flows_disagree():
 def test_warping_error_is_undefined_where_flow_fails():
     pixels = np.zeros((2, 16, 16, 3), np.uint8)
     outwards = np.full((1, 16, 16, 2), 100.0, np.float32)
+    result = clip_warping(pixels, outwards, -outwards)
+    assert (np.isnan(result.error), result.share) == (True, 0.0)
     with pytest.raises(UndefinedScoreError, match=r"trusted on 0\.0% of the pixels, and 5% are needed"):
-        clip_warping(pixels, outwards, -outwards)
+        result.defined_error()
+
+
+def test_warping_error_and_its_share_of_the_clip_go_together():
+    followed = clips.example(0)
+    lost = torch.from_numpy(clips.rng(1).integers(0, 256, followed.shape, dtype=np.uint8))
+    assert float(warping_ok_share(lost[None])) < 0.6 < 0.9 < float(warping_ok_share(followed[None]))
 
 
 def test_warping_error_forgives_motion_that_flicker_counts():
@@ -132,7 +153,96 @@ def test_frame_consistency_refuses_frames_smaller_than_its_grid():
         frame_consistency(torch.zeros(1, 2, 3, 7, 30, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize("function", [flicker, warping_error, frame_consistency])
+@pytest.mark.parametrize("function", [flicker, warping_error, warping_ok_share, frame_consistency])
 def test_one_frame_is_too_few(function):
     with pytest.raises(ClipError, match="needs at least 2 frames, got a clip of 1"):
         function(clips.batch(1)[:, :1])
+
+
+def of_levels(*levels: int) -> torch.Tensor:
+    """A batch of one clip of flat frames."""
+    return torch.cat([clips.flat(level, frames=1) for level in levels])[None]
+
+
+def test_luma_flicker_by_hand():
+    # Levels 0, 51, 51, 0: second differences -0.2 and -0.2 of full scale.
+    assert float(luma_flicker(of_levels(0, 51, 51, 0))) == pytest.approx(0.2, abs=1e-7)
+    # Green alone: 0.587 of it. 100 up and down again: |0 - 200 + 0| / 255.
+    green = torch.zeros(1, 3, 3, 4, 4, dtype=torch.uint8)
+    green[:, 1, 1] = 100
+    assert float(luma_flicker(green)) == pytest.approx(0.587 * 200 / 255, rel=1e-6)
+
+
+def test_luma_flicker_ignores_fades_and_flicker_that_cancels():
+    assert float(luma_flicker(of_levels(20, 40, 60, 80, 100))) == pytest.approx(0, abs=1e-7)
+    swapping = torch.zeros(1, 4, 3, 4, 4, dtype=torch.uint8)
+    swapping[:, ::2, ..., :2] = swapping[:, 1::2, ..., 2:] = 255
+    assert float(luma_flicker(swapping)) == 0.0
+    assert float(flicker(swapping)) == 1.0
+
+
+def test_interpolation_smoothness_by_hand():
+    # 0, 51, 51, 0: the neighbours of either inner frame average 25.5, half of 0.2 away.
+    assert float(interpolation_smoothness(of_levels(0, 51, 51, 0))) == pytest.approx(0.9, rel=1e-12)
+    assert float(interpolation_smoothness(of_levels(0, 100, 200))) == 1.0
+    assert float(interpolation_smoothness(of_levels(255, 0, 255))) == 0.0
+
+
+def test_interpolation_smoothness_is_vbench_with_an_average_for_a_network():
+    clip = clips.as_levels(clips.example(1)) / 255
+    predicted = (clip[:-2] + clip[2:]) / 2
+    expected = 1 - np.abs(clip[1:-1] - predicted).mean()
+    assert float(interpolation_smoothness(clips.example(1)[None])) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("levels", "ratio", "length"),
+    [
+        ((5, 5), 1, 1),
+        ((5, 6), 0, 0),
+        ((5, 5, 5, 9, 9, 5), 3 / 5, 2),
+        ((1, 2, 2, 3, 3, 3, 3), 4 / 6, 3),
+        ((1, 2, 3, 4), 0, 0),
+    ],
+)
+def test_repeats_by_hand(levels: tuple[int, ...], ratio: float, length: int):
+    assert float(duplicate_ratio(of_levels(*levels))) == pytest.approx(ratio)
+    assert float(freeze_length(of_levels(*levels))) == length
+
+
+def test_frames_that_differ_by_half_a_level_are_no_repeats():
+    clip = of_levels(7, 7)
+    half = clip[0, 0].numel() // 2
+    clip[0, 1].view(-1)[: half - 1] += 1
+    assert float(duplicate_ratio(clip)) == 1.0
+    clip[0, 1].view(-1)[:half] = 8
+    assert float(duplicate_ratio(clip)) == 0.0
+
+
+def test_cuts_between_photographs_are_counted_and_fast_pans_are_not():
+    names = ("astronaut", "coffee", "rocket", "chelsea")
+    cut = torch.cat([corpora.pan(name, frames=3) for name in names])
+    assert float(scene_cuts(cut[None])) == len(names) - 1
+    for name in names:
+        assert float(scene_cuts(corpora.pan(name, velocity=(12.0, 0.0), frames=4)[None])) == 0.0
+
+
+def test_histogram_distance_is_chi_squared_over_shared_bins():
+    pixels = np.zeros((2, 1, 1, 3), np.uint8)
+    pixels[1] = 255
+    assert histogram_steps(pixels) == pytest.approx([1.0])  # no bin in common
+    pixels[1] = (0, 0, 255)
+    assert histogram_steps(pixels) == pytest.approx([1 / 3])
+    # Levels 100 and 104, with bin centres at 8 k + 3.5: shares fall linearly with the distance, up to 32 levels.
+    centres = 8 * np.arange(32) + 3.5
+    shares = [np.maximum(0, 32 - np.abs(level - centres)) for level in (100, 104)]
+    a, b = (share / share.sum() for share in shares)
+    expected = sum((p - q) ** 2 / (p + q) / 2 for p, q in zip(a, b, strict=True) if p + q)
+    pixels[0], pixels[1] = 100, 104
+    assert histogram_steps(pixels) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("function", [luma_flicker, interpolation_smoothness])
+def test_two_frames_are_too_few_for_a_second_difference(function):
+    with pytest.raises(ClipError, match="needs at least 3 frames, got a clip of 2"):
+        function(clips.batch(1)[:, :2])

@@ -1,0 +1,48 @@
+"""The base of clip metrics that can be computed on the optical flow of either of two estimators."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+import torch
+
+from metrics.base import ClipMetric
+from metrics.errors import MetricError
+from metrics.functional.flow import FlowEstimator, dis_flow
+
+FlowName = Literal["dis", "raft"]
+
+DIS_POLICY = "max256-dis"
+"""How cards say that flow is that of DIS; RAFT's own policy takes its place."""
+
+
+class FlowMetric(ClipMetric):
+    """A clip metric on optical flow: of DIS, which needs no weights, or of RAFT, whose card has another id.
+
+    Args:
+        flow: `dis` or `raft`.
+        device: Where RAFT runs.
+        **kwargs: Options of `torchmetrics.Metric`.
+
+    Raises:
+        MetricError: No flow has this name.
+        UnavailableMetricError: RAFT's weights, or torchvision, are not on this machine.
+    """
+
+    def __init__(self, flow: FlowName = "dis", device: torch.device | str = "cpu", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if flow not in get_args(FlowName):
+            raise MetricError(f"flow must be one of {', '.join(get_args(FlowName))}, got {flow!r}")
+        self.estimator: FlowEstimator = dis_flow
+        if flow == "raft":
+            from metrics.backbones.raft import load_raft
+
+            raft = load_raft(device)
+            self.estimator = raft
+            self.card = dataclasses.replace(
+                self.card,
+                backbone=raft.name,
+                weights_hash=raft.weights_hash,
+                policy=self.card.policy.replace(DIS_POLICY, raft.policy),
+            )

@@ -88,7 +88,14 @@ def test_coverage_counts_the_plan_not_the_files(imported: tuple[Path, Path, Path
     run = open_run(imported[0])
     assert run.info["status"] == "incomplete"
     summary = run.summary().set_index("metric")
-    assert set(summary.index) == {"flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency"}
+    assert set(summary.index) == {
+        "flicker",
+        "sharpness",
+        "motion_magnitude",
+        "duplicate_ratio",
+        "warping_error",
+        "frame_consistency",
+    }
     assert (summary.n_planned == 5).all()
     assert (summary.n_scored == 3).all()
     assert (summary.n_failed == 2).all()

@@ -56,7 +56,7 @@ def test_version(stepbench):
         (["run", "-M", "world:exact"], "--suite"),
         (["run", "-M", "wrold:exact", "-t", "mini"], "no generator family 'wrold'"),
         (["run", "-M", "world:exact", "-t", "step-esentials"], "did you mean step-essentials?"),
-        ([*RUN, "-m", "flickr"], "did you mean flicker?"),
+        ([*RUN, "-m", "flickr"], "did you mean flicker"),
         ([*RUN, "-m", "psnr"], "add --reference RUN"),
         ([*RUN, "--seeds", "3..1"], "seeds must look like 0..3 or 0,2,5, got '3..1'"),
         ([*RUN, "--shard", "5/4"], "--shard must be i/N with 0 <= i <= N, got '5/4'"),

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+import sys
+import textwrap
+import types
+from pathlib import Path
 
 import pytest
+import torch
 
 import metrics
 from metrics import registry
@@ -73,6 +79,19 @@ def test_a_broken_entry_point_is_listed_with_its_reason(monkeypatch: pytest.Monk
     with pytest.raises(UnavailableMetricError, match="metric 'broken' is unavailable"):
         metrics.build("broken")
     assert isinstance(metrics.build("flicker"), Flicker)
+
+
+def test_the_example_for_contributors_works(monkeypatch: pytest.MonkeyPatch):
+    guide = (Path(metrics.__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    module = types.ModuleType("metrics_of_a_contributor")
+    exec(textwrap.dedent(code), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with_entry_points(monkeypatch, warmth=f"{module.__name__}:Warmth")
+    warmth = metrics.build("warmth")
+    warmth.update(torch.tensor([102, 51, 0], dtype=torch.uint8)[:, None, None].expand(1, 2, 3, 4, 4))
+    assert float(warmth.compute()) == pytest.approx(0.4)
+    assert "warmth" not in registry.BUILT_IN, "the guide shows how to add a metric, so it must not exist yet"
 
 
 def test_an_entry_point_cannot_replace_a_built_in_metric(monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from metrics.errors import CardError
@@ -11,6 +12,7 @@ from metrics.errors import CardError
 Direction = Literal["higher", "lower", "neutral"]
 Level = Literal["clip", "set"]
 Need = Literal["reference", "prompt", "ground_truth"]
+Response = Literal["up", "down", "same"]
 
 _SAFE_PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{6,64}")
@@ -37,6 +39,7 @@ class MetricCard:
         source: Where the definition comes from.
         sees: What moves the value.
         blind_to: What does not, or what moves it the wrong way.
+        responses: Corruption of the self-test -> what the value must do as it grows, where that can be promised.
     """
 
     name: str
@@ -55,20 +58,23 @@ class MetricCard:
     needs: tuple[Need, ...] = ()
     backbone: str | None = None
     weights_hash: str = ""
+    responses: Mapping[str, Response] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse a card whose id would be ambiguous or unsafe as a file name, or whose fields contradict each other."""
-        for field in ("name", "policy"):
-            value = getattr(self, field)
+        for name in ("name", "policy"):
+            value = getattr(self, name)
             if not _SAFE_PART.fullmatch(value):
-                raise self._error(f"{field} must be lower-case letters, digits, '.', '_' and '-', got {value!r}")
+                raise self._error(f"{name} must be lower-case letters, digits, '.', '_' and '-', got {value!r}")
         if self.weights_hash and not _HASH.fullmatch(self.weights_hash):
             raise self._error(f"weights_hash must be 6 to 64 hex digits or empty, got {self.weights_hash!r}")
         if self.version < 1:
             raise self._error(f"version starts at 1, got {self.version}")
-        for field, allowed in (("direction", get_args(Direction)), ("level", get_args(Level))):
-            if getattr(self, field) not in allowed:
-                raise self._error(f"{field} must be one of {', '.join(allowed)}, got {getattr(self, field)!r}")
+        choices = [("direction", self.direction, Direction), ("level", self.level, Level)]
+        choices += [(f"response to {name}", response, Response) for name, response in self.responses.items()]
+        for name, value, allowed in choices:
+            if value not in get_args(allowed):
+                raise self._error(f"{name} must be one of {', '.join(get_args(allowed))}, got {value!r}")
         unknown = [need for need in self.needs if need not in get_args(Need)]
         if unknown:
             raise self._error(f"needs may name {', '.join(get_args(Need))}, got {unknown[0]!r}")
@@ -77,9 +83,9 @@ class MetricCard:
             raise self._error(f"range must run from low to high, got {self.range}")
         if self.weights_hash and self.backbone is None:
             raise self._error(f"weights_hash {self.weights_hash!r} is given without a backbone")
-        for field in ("title", "family", "formula", "source", "sees", "blind_to"):
-            if not getattr(self, field).strip():
-                raise self._error(f"{field} must not be empty")
+        for name in ("title", "family", "formula", "source", "sees", "blind_to"):
+            if not getattr(self, name).strip():
+                raise self._error(f"{name} must not be empty")
 
     @property
     def id(self) -> str:

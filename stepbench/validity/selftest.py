@@ -1,7 +1,7 @@
 """How every metric answers to clips that are damaged on purpose, and whether that is what it promises.
 
-A metric class may say what it promises as `responses`: corruption -> `up`, `down` or `same`. What it does not promise
-is measured all the same, so that a table shows what it is blind to.
+What a metric promises stands in its card (`responses`). What it does not promise is measured all the same, so that a
+table shows what it is blind to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from stepbench.validity.graded import CORRUPTIONS, FPS, BuiltInClip, damaged
 
-Response = Literal["up", "down", "same", "mixed", "undefined"]
+Observation = Literal["up", "down", "same", "mixed", "undefined"]
 Verdict = Literal["ok", "failed", "measured"]
 
 SAME = 0.1
@@ -49,7 +49,7 @@ class Answer:
     clean: float
     means: tuple[float, ...]
     clips: int
-    observed: Response
+    observed: Observation
     promised: str | None
     seconds_per_clip: float
     reason: str = ""
@@ -94,9 +94,7 @@ def _tolerance(metric: Any, clean: np.ndarray, found: Iterable[np.ndarray]) -> f
     return SAME * spread or SAME_OF_MEAN * float(np.abs(defined).mean() if len(defined) else 0.0)
 
 
-def _answer(
-    metric: Any, corruption: str, rungs: np.ndarray, tolerance: float, seconds: float, reason: str
-) -> Answer:
+def _answer(metric: Any, corruption: str, rungs: np.ndarray, tolerance: float, seconds: float, reason: str) -> Answer:
     """`rungs`: values (1 + amounts, clips), NaN where undefined."""
     defined = ~np.isnan(rungs).any(axis=0)
     means = rungs[:, defined].mean(axis=1) if defined.any() else np.full(len(rungs), math.nan)
@@ -108,13 +106,13 @@ def _answer(
         means=tuple(map(float, means[1:])),
         clips=int(defined.sum()),
         observed=_observed(means, tolerance) if defined.any() else "undefined",
-        promised=getattr(metric, "responses", {}).get(corruption),
+        promised=metric.card.responses.get(corruption),
         seconds_per_clip=seconds,
         reason="" if defined.all() else reason,
     )
 
 
-def _observed(means: np.ndarray, tolerance: float) -> Response:
+def _observed(means: np.ndarray, tolerance: float) -> Observation:
     if np.abs(means[1:] - means[0]).max() <= tolerance:
         return "same"
     steps = np.diff(means)

@@ -22,6 +22,7 @@ BUILT_IN: dict[str, str] = {
     "psnr": "metrics.psnr:PSNR",
     "ssim": "metrics.ssim:SSIM",
     "ms_ssim": "metrics.ms_ssim:MSSSIM",
+    "lpips": "metrics.lpips:LPIPS",
     "flicker": "metrics.flicker:Flicker",
     "sharpness": "metrics.sharpness:Sharpness",
     "motion_magnitude": "metrics.motion:MotionMagnitude",

@@ -15,6 +15,7 @@ from metrics.functional.dynamic_degree import dynamic_degree
 from metrics.functional.flicker import flicker
 from metrics.functional.frechet import frechet_distance, frechet_distance_from_statistics
 from metrics.functional.kernel import kernel_distance
+from metrics.functional.lpips import lpips
 from metrics.functional.luma_flicker import luma_flicker
 from metrics.functional.motion import motion_magnitude
 from metrics.functional.ms_ssim import ms_ssim
@@ -45,6 +46,7 @@ __all__ = [
     "freeze_length",
     "interpolation_smoothness",
     "kernel_distance",
+    "lpips",
     "luma_flicker",
     "motion_magnitude",
     "ms_ssim",

@@ -78,6 +78,14 @@ SUBJECTS = (
         example=large,
     ),
     Subject(
+        name="lpips",
+        ideal=clips.moving(),
+        ideal_value=0.0,
+        symmetric=True,
+        ladders={"noise": noise, "blur": blur},
+        ignores={"frame order": (clips.shuffled, 1e-5)},
+    ),
+    Subject(
         name="flicker",
         ideal=clips.still(),
         ideal_value=0.0,

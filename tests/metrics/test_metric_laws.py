@@ -21,4 +21,4 @@ def test_every_built_in_clip_metric_without_weights_is_a_subject():
     expected = {
         card.name for card in cards if card.level == "clip" and not card.backbone and set(card.needs) <= {"reference"}
     }
-    assert {subject.name for subject in SUBJECTS} == expected <= set(METRICS)
+    assert expected <= {subject.name for subject in SUBJECTS} <= set(METRICS)

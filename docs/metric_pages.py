@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.registry import METRICS
-from stepbench.validity.graded import CORRUPTIONS
+from stepbench.validity.graded import CORRUPTIONS, FRAMES, SIDE
 from stepbench.validity.selftest import Answer
 from stepbench.validity.table import LEGEND, markdown, rows_of
 
@@ -68,9 +68,8 @@ def _page(card: Any, answers: list[Answer]) -> str:
         "blind to": card.blind_to,
     }
     if answers:
-        facts["cost"] = (
-            f"about {1000 * answers[0].seconds_per_clip:.2g} ms per clip of 17 frames of 96x96, one CPU thread"
-        )
+        milliseconds = 1000 * answers[0].seconds_per_clip
+        facts["cost"] = f"about {milliseconds:.2g} ms per clip of {FRAMES} frames of {SIDE}x{SIDE}, one CPU thread"
     rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts.items())
     measured = (
         _measured(answers) if answers else "Not measured here: it needs weights that do not ship with stepbench.\n"

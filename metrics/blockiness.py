@@ -35,6 +35,7 @@ class Blockiness(ClipMetric):
         sees="JPEG, MPEG and H.264 blocks, and patch borders of models, on a grid of 8, 16 or 32 pixels",
         blind_to="blocks once a clip was resized or cropped, and those that a deblocking filter smoothed; blocks of "
         "other sizes; on small frames, content that happens to lie on the grid moves it",
+        responses={"shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -37,6 +37,7 @@ class BlackBorders(ClipMetric):
         sees="letterbox and pillarbox, padding that was never cut away, clips that are black throughout",
         blind_to="bars of another colour, bars with a logo or subtitle in them, bars in some frames only; dark scenes "
         "whose edges stay black have them too",
+        responses={"shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -35,6 +35,7 @@ class Saturation(ClipMetric):
         source="the S of HSV: Smith, SIGGRAPH 1978",
         sees="grey or garish pictures",
         blind_to="which colours, and how many; dark pixels count like bright ones, so that noise in shadows raises it",
+        responses={"shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:
@@ -71,6 +72,7 @@ class Colourfulness(ClipMetric):
         source="Hasler and Suesstrunk, SPIE 5007, Human Vision and Electronic Imaging VIII, 2003",
         sees="faded, grey or oversaturated colour",
         blind_to="whether colours are right or pleasant; detail; motion; strong colour noise raises it",
+        responses={"blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -41,6 +41,7 @@ class FrameConsistency(ClipMetric):
         sees="cuts, drifting colour, dropped or shuffled frames, content that deforms",
         blind_to="anything finer than an eighth of the frame, such as identity, texture and noise; honest motion "
         "lowers it, so a frozen clip wins",
+        responses={"flicker": "down", "jitter": "down", "shuffle": "down", "reverse": "same", "frozen": "up"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -40,6 +40,7 @@ class SceneCuts(ClipMetric):
         sees="cuts, flashes of light, frames that do not belong, which count twice",
         blind_to="cuts between scenes of like colours, dissolves, and where things are; a sudden change of exposure "
         "is a cut, on flat pictures from about a tenth, on photographs from about a fifth; prompts that ask for cuts",
+        responses={"reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -41,6 +41,7 @@ class DynamicDegree(FlowMetric):
         sees="whether something moves, be it a twentieth of the frame",
         blind_to="whether motion is right: jitter, boiling texture and cuts count as motion; how much there is beyond "
         "the threshold",
+        responses={"shuffle": "up", "frozen": "down"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -40,6 +40,15 @@ class Flicker(ClipMetric):
         source="1 - temporal flickering of VBench, Huang et al., CVPR 2024",
         sees="brightness flicker, noise that changes from frame to frame, motion, cuts",
         blind_to="blur, compression and freezing, which improve it; the direction of time",
+        responses={
+            "noise": "up",
+            "blur": "down",
+            "flicker": "up",
+            "jitter": "up",
+            "shuffle": "up",
+            "reverse": "same",
+            "frozen": "down",
+        },
     )
 
     def score(self, view: ClipView) -> float:

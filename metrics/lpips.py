@@ -51,6 +51,7 @@ class LPIPS(ClipMetric):
         source="Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018; weights of the lpips package, version 0.1",
         sees="blur, noise, blocks and other damage to texture",
         blind_to="time; small shifts and texture that is other but alike cost little",
+        responses={"noise": "up", "blur": "up", "compression": "up"},
     )
 
     def __init__(self, net: Net = "alex", **kwargs: Any) -> None:

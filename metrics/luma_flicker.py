@@ -40,6 +40,7 @@ class LumaFlicker(ClipMetric):
         sees="brightness of the whole picture that flickers or jumps; cuts",
         blind_to="flicker that is local, or that swaps places and cancels; motion; slow fades; detail; freezing, which "
         "gives 0; more frames per second lower it",
+        responses={"noise": "up", "flicker": "up", "reverse": "same", "frozen": "down"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -39,6 +39,7 @@ class MotionMagnitude(ClipMetric):
         sees="motion of camera and objects, also jitter",
         blind_to="whether motion is right; areas without texture take on the motion beside them, and steps above about "
         "a tenth of the frame are underestimated",
+        responses={"jitter": "up", "shuffle": "up", "reverse": "same", "frozen": "down"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -41,6 +41,16 @@ class MSSSIM(ClipMetric):
         sees="lost, added or deformed structure of any size",
         blind_to="time: frames are compared one by one; faint noise and blur at the finest scale; brightness, which "
         "counts at the coarsest scale only; anything outside the reference",
+        responses={
+            "noise": "down",
+            "blur": "down",
+            "compression": "down",
+            "flicker": "down",
+            "jitter": "down",
+            "shuffle": "down",
+            "reverse": "down",
+            "frozen": "down",
+        },
     )
 
     def score(self, view: ClipView) -> float:

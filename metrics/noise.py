@@ -37,6 +37,7 @@ class NoiseLevel(ClipMetric):
         sees="grain and noise in every pixel",
         blind_to="whether fine texture is noise, which raises it; blur and over-smoothing, which improve it; coarse, "
         "clustered or colour-only noise; noise below the rounding to levels, or on less than half of the frame",
+        responses={"noise": "up", "shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

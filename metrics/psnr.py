@@ -38,6 +38,16 @@ class PSNR(ClipMetric):
         source="mean squared error on a logarithmic scale; cap and order of means are ours",
         sees="any difference from the reference, wherever it lies",
         blind_to="whether a difference is visible; a shift by one pixel costs more than an ugly blur",
+        responses={
+            "noise": "down",
+            "blur": "down",
+            "compression": "down",
+            "flicker": "down",
+            "jitter": "down",
+            "shuffle": "down",
+            "reverse": "down",
+            "frozen": "down",
+        },
     )
 
     def score(self, view: ClipView) -> float:

@@ -38,6 +38,7 @@ class DuplicateRatio(ClipMetric):
         sees="frozen clips, frames held or doubled to reach a length or a frame rate",
         blind_to="motion too small or too slow to change half a level on average, which counts as none; repeats under "
         "noise; loops that do not repeat at once; prompts for still scenes, which raise it rightly",
+        responses={"reverse": "same", "frozen": "up"},
     )
 
     def score(self, view: ClipView) -> float:
@@ -73,6 +74,7 @@ class FreezeLength(ClipMetric):
         source="ours",
         sees="clips that stop, at the start, on the way or at the end",
         blind_to="what `duplicate_ratio` is blind to; time in seconds: compare at equal length and frame rate",
+        responses={"reverse": "same", "frozen": "up"},
     )
 
     def score(self, view: ClipView) -> float:

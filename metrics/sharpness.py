@@ -37,6 +37,7 @@ class Sharpness(ClipMetric):
         source="Pech-Pacheco, Cristobal, Chamorro-Martinez and Fernandez-Valdivia, ICPR 2000",
         sees="blur: defocus, motion blur, over-smoothing decoders",
         blind_to="whether detail is texture or noise and blocking, which raise it; time",
+        responses={"noise": "up", "blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -42,6 +42,15 @@ class InterpolationSmoothness(ClipMetric):
         sees="jitter, stutter, dropped or shuffled frames, flicker and noise that change from frame to frame",
         blind_to="blur, compression and freezing, which improve it; the direction of time; fast smooth motion lowers "
         "it, which VBench's network would follow",
+        responses={
+            "noise": "down",
+            "blur": "up",
+            "flicker": "down",
+            "jitter": "down",
+            "shuffle": "down",
+            "reverse": "same",
+            "frozen": "up",
+        },
     )
 
     def score(self, view: ClipView) -> float:

@@ -39,6 +39,16 @@ class SSIM(ClipMetric):
         source="Wang, Bovik, Sheikh and Simoncelli, IEEE Transactions on Image Processing 13(4), 2004",
         sees="lost or added local structure: blur, noise, blocking",
         blind_to="time: frames are compared one by one; small shifts of brightness; anything outside the reference",
+        responses={
+            "noise": "down",
+            "blur": "down",
+            "compression": "down",
+            "flicker": "down",
+            "jitter": "down",
+            "shuffle": "down",
+            "reverse": "down",
+            "frozen": "down",
+        },
     )
 
     def score(self, view: ClipView) -> float:

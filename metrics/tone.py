@@ -35,6 +35,7 @@ class Exposure(ClipMetric):
         source="luma of ITU-R BT.601",
         sees="clips that are darker or brighter than others",
         blind_to="motion, detail, what is shown; dark and bright parts that balance each other",
+        responses={"shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:
@@ -72,6 +73,7 @@ class Contrast(ClipMetric):
         source="root mean square contrast: Peli, Journal of the Optical Society of America A 7(10), 1990",
         sees="washed-out and overdone pictures, fades",
         blind_to="where light and dark are, and at which scale; strong noise raises it",
+        responses={"blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:
@@ -110,6 +112,7 @@ class Clipping(ClipMetric):
         sees="crushed shadows, blown highlights, black borders",
         blind_to="single channels that clip in saturated colours; clipping that was scaled to other levels afterwards; "
         "black or white that the prompt asks for",
+        responses={"noise": "up", "shuffle": "same", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

@@ -40,6 +40,7 @@ class VBenchFlicker(FlowMetric):
         source="temporal flickering and static filter of VBench, Huang et al., CVPR 2024",
         sees="flicker and noise in scenes that stand still",
         blind_to="anything that moves, for which it is undefined; blur, compression and freezing, which improve it",
+        responses={"flicker": "down", "reverse": "same"},
     )
 
     def score(self, view: ClipView) -> float:

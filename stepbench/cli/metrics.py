@@ -21,7 +21,7 @@ metrics_command = App(
 
 
 @metrics_command.command
-def selftest(*, metrics: Metrics = None, clips: int = 12, json: Json = False) -> int:
+def selftest(*, metrics: Metrics = None, clips: int = 6, json: Json = False) -> int:
     """Damage built-in clips in growing amounts and look whether every metric answers as it promises.
 
     Exit code 12 says that one of them does not, on this machine.

@@ -17,7 +17,7 @@ from stepbench.worlds.moving_shapes.sampling import sample_scene
 from stepbench.worlds.moving_shapes.scene import Scene
 from stepbench.worlds.moving_shapes.seeding import keyed_rng
 
-FRAMES, SIDE, FPS = 17, 96, 8.0
+FRAMES, SIDE, FPS = 16, 176, 8.0
 LEVELS = (1, 2, 3)
 
 Frames = UInt8[np.ndarray, "t 3 h w"]

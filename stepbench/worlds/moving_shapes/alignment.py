@@ -28,6 +28,14 @@ class ShapeAlignment(ClipMetric):
         source="stepbench, moving-shapes world; classical image measurement, no learned model",
         sees="colour, shape, size, direction, speed, background; where named count, relation, pattern, clutter, camera",
         blind_to="picture quality, as long as shapes can be told apart; anything that the ground truth does not name",
+        responses={
+            "noise": "same",
+            "compression": "same",
+            "shuffle": "down",
+            "reverse": "down",
+            "frozen": "down",
+            "wrong-prompt": "down",
+        },
     )
 
     def score(self, view: ClipView) -> float:

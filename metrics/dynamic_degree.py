@@ -39,8 +39,8 @@ class DynamicDegree(FlowMetric):
         "of |flow| above 6 min(h, w) / 256 max(1, 8 / fps) pixels, else 0; flow as the policy says",
         source="dynamic degree of VBench, Huang et al., CVPR 2024; its count of none at N = 2 is raised to one",
         sees="whether something moves, be it a twentieth of the frame",
-        blind_to="whether motion is right: jitter, boiling texture and cuts count as motion; how much there is beyond "
-        "the threshold",
+        blind_to="whether motion is right: jitter, noise, boiling texture and cuts count as motion; how much there is "
+        "beyond the threshold",
         responses={"shuffle": "up", "frozen": "down"},
     )
 

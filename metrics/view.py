@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -14,6 +14,8 @@ from metrics.errors import MissingInputError
 from metrics.functional.checks import check_clip, check_frame_rate
 from metrics.functional.flow import clip_flow, flow_frames
 from metrics.functional.pixels import interleaved
+
+Derived = TypeVar("Derived")
 
 
 class ClipView:
@@ -45,6 +47,13 @@ class ClipView:
         self.prompt = prompt
         self.ground_truth = ground_truth
         self.fps = fps
+        self._derived: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
+        """What `derive` gives, computed for the first metric that asks under this key and kept for all others."""
+        if key not in self._derived:
+            self._derived[key] = derive()
+        return self._derived[key]
 
     @cached_property
     def pixels(self) -> UInt8[np.ndarray, "t h w 3"]:

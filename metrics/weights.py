@@ -40,7 +40,55 @@ class PublishedWeights:
     note: str = ""
 
 
-WEIGHTS: dict[str, PublishedWeights] = {}
+_HUB = "https://huggingface.co"
+_UNPINNED = "no revision is pinned: the pull takes the newest one and records which"
+
+_PUBLISHED = (
+    PublishedWeights(
+        name="clip-vit-base-patch32",
+        purpose="clip_score, clip_margin, background_consistency",
+        address=f"{_HUB}/openai/clip-vit-base-patch32",
+        licence="MIT",
+        note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="siglip2-base-patch16-224",
+        purpose="siglip_score, siglip_margin (English, Chinese and more)",
+        address=f"{_HUB}/google/siglip2-base-patch16-224",
+        licence="Apache-2.0",
+        note=f"licence not verified; {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="chinese-clip-vit-base-patch16",
+        purpose="chinese_clip_score, chinese_clip_margin",
+        address=f"{_HUB}/OFA-Sys/chinese-clip-vit-base-patch16",
+        licence="MIT",
+        note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="xclip-base-patch32",
+        purpose="xclip_score, xclip_margin",
+        address=f"{_HUB}/microsoft/xclip-base-patch32",
+        licence="MIT",
+        note=f"licence not verified; {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="dino-vitb16",
+        purpose="subject_consistency",
+        address=f"{_HUB}/facebook/dino-vitb16",
+        licence="Apache-2.0",
+        note=f"licence not verified; {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="dinov2-base",
+        purpose="subject_consistency with weights='dinov2-base'",
+        address=f"{_HUB}/facebook/dinov2-base",
+        licence="Apache-2.0",
+        note=f"licence not verified; {_UNPINNED}",
+    ),
+)
+
+WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in _PUBLISHED}
 """By name."""
 
 

@@ -109,7 +109,7 @@ class ClipMetric(Metric, ABC):
         self.total = self.total + math.fsum(values)
         self.count = self.count + len(values)
 
-    def remember(self, views: Sequence[ClipView]) -> None:  # noqa: B027 - most metrics keep nothing
+    def remember(self, views: Sequence[ClipView]) -> None:
         """Keep more than the values of clips that were accepted."""
 
     @classmethod

@@ -54,6 +54,9 @@ WITH_WEIGHTS: dict[str, str] = {
 }
 """Metrics of the clip alone that need published weights."""
 
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS
+"""Every metric of this package."""
+
 OFFLINE: tuple[str, ...] = ("flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency")
 """The default set: no weights, and nothing needed but the clip."""
 
@@ -113,8 +116,7 @@ class MetricRegistry(Mapping[str, MetricEntry]):
 
     @cached_property
     def _entries(self) -> dict[str, MetricEntry]:
-        shipped = BUILT_IN | ALIGNMENT | WITH_WEIGHTS
-        entries = {name: MetricEntry(name, target) for name, target in shipped.items()}
+        entries = {name: MetricEntry(name, target) for name, target in SHIPPED.items()}
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
             entry = _entry_of(point)
             if entry.name in entries:

@@ -22,9 +22,11 @@ DISTRACTORS = (
     "A large yellow circle moves quickly downwards on a grey background.",
     "On a black background, a large cyan triangle moves to the right slowly.",
     "There is a large green circle moving quickly to the right on a black background.",
-    "A small red cross moves quickly downwards and a medium-sized green triangle moves quickly downwards on a white background.",
+    "A small red cross moves quickly downwards and a medium-sized green triangle moves quickly downwards on a "
+    "white background.",
     "On a black background, four small red crosses move to the lower left quickly.",
-    "There is a medium-sized blue circle staying still on a white background with a grid pattern. The camera pans to the right.",
+    "There is a medium-sized blue circle staying still on a white background with a grid pattern. The camera "
+    "pans to the right.",
     "A small green circle is to the left of a small yellow cross on a grey background, and both stay still.",
     "在白色背景上，一个大的青色十字形缓慢地向上移动。",
     "一个大的红色十字形在黑色背景上向左上方缓慢地移动。",
@@ -50,7 +52,7 @@ _SCORE, _MARGIN, _CUT = alignment_cards(
     "Shapes",
     weights=SHAPES,
     policy="16f-32-antialias",
-    source="the shapes backbone of this package, a contrastive video-text encoder after CLIP (Radford et al., ICML 2021)",
+    source="the shapes backbone of this package, a video-text encoder after CLIP (Radford et al., ICML 2021)",
     sees="colour, size, direction, speed, count and background of the shapes, and mostly which shapes they are",
     blind_to="everything outside the moving-shapes world; where of two objects which one is; picture quality",
 )

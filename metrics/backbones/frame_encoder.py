@@ -40,7 +40,7 @@ class FrameEncoder:
     """
 
     def __init__(self, folder: ModelFolder, profile: Profile) -> None:
-        self.kind = folder.config.get("model_type")
+        self.kind = str(folder.config.get("model_type"))
         if self.kind not in _CLASSES:
             raise folder.unusable(f"model_type {self.kind!r} is not one of {', '.join(_CLASSES)}")
         if profile == "vbench" and self.kind == "dinov2":

@@ -102,7 +102,12 @@ class _HubTower:
         if text not in self._texts:
             filled = "max_length" if self.rule.padded else False
             tokens = self.tokenizer(
-                self._read(text), truncation=True, max_length=self.token_limit, padding=filled, padding_side="right", return_tensors="pt"
+                self._read(text),
+                truncation=True,
+                max_length=self.token_limit,
+                padding=filled,
+                padding_side="right",
+                return_tensors="pt",
             )
             ids = tokens["input_ids"].to(self.model.device)
             mask = None if self.rule.padded else tokens["attention_mask"].to(self.model.device)

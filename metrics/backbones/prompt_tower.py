@@ -13,21 +13,22 @@ from metrics.backbones.model_folder import ModelFolder, open_folder
 
 
 class PromptTower(Protocol):
-    """Clips and texts as unit vectors in one space. Nothing depends on what else is embedded.
-
-    Attributes:
-        name: What the weights are called.
-        weights_hash: Start of the sha256 of the files that can change a number.
-        policy: Which frames are seen at which size, for metric ids.
-    """
-
-    name: str
+    """Clips and texts as unit vectors in one space. Nothing depends on what else is embedded."""
 
     @property
-    def weights_hash(self) -> str: ...
+    def name(self) -> str:
+        """What the weights are called."""
+        ...
 
     @property
-    def policy(self) -> str: ...
+    def weights_hash(self) -> str:
+        """Start of the sha256 of the files that can change a number."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """Which frames are seen at which size, for metric ids."""
+        ...
 
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "seen d"]:
         """Unit vectors on the CPU, one per frame or one for all; computed on the device of `frames`.

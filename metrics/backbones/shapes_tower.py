@@ -22,7 +22,7 @@ class ShapesTower:
     def __init__(self) -> None:
         self._texts: dict[str, Tensor] = {}
 
-    @cached_property
+    @property
     def weights_hash(self) -> str:
         """Start of the sha256 of the weights."""
         return weights_hash()

@@ -66,9 +66,7 @@ def test_vbench_profile_is_vbench_s_transform_of_clip(size):
             transforms.Normalize(CLIP_MEAN, CLIP_STD),
         ]
     )
-    ours = FrameRecipe(
-        size=32, crop=(32, 32), filter="bicubic", mean=tuple(CLIP_MEAN), std=tuple(CLIP_STD)
-    ).as_vbench()
+    ours = FrameRecipe(size=32, crop=(32, 32), filter="bicubic", mean=tuple(CLIP_MEAN), std=tuple(CLIP_STD)).as_vbench()
     assert torch.allclose(ours.apply(clip), theirs(clip.float()), atol=2e-5)
     assert ours.policy == "short32-bicubic-crop32-vbench"
 

@@ -18,9 +18,24 @@ from metrics.backbones.prompt_tower import find_tower
 from metrics.errors import ClipError, UnavailableMetricError, UndefinedScoreError
 
 NAMES = {
-    "clip-vit-base-patch32": (transformers.CLIPModel, transformers.CLIPImageProcessorPil, "a cat surfing", "a red kite in the wind"),
-    "siglip2-base-patch16-224": (transformers.SiglipModel, transformers.SiglipImageProcessorPil, "a red kite", "红色的风筝"),
-    "chinese-clip-vit-base-patch16": (transformers.ChineseCLIPModel, transformers.ChineseCLIPImageProcessorPil, "一只猫在冲浪", "红色的风筝"),
+    "clip-vit-base-patch32": (
+        transformers.CLIPModel,
+        transformers.CLIPImageProcessorPil,
+        "a cat surfing",
+        "a red kite in the wind",
+    ),
+    "siglip2-base-patch16-224": (
+        transformers.SiglipModel,
+        transformers.SiglipImageProcessorPil,
+        "a red kite",
+        "红色的风筝",
+    ),
+    "chinese-clip-vit-base-patch16": (
+        transformers.ChineseCLIPModel,
+        transformers.ChineseCLIPImageProcessorPil,
+        "一只猫在冲浪",
+        "红色的风筝",
+    ),
 }
 CLIP = clips.moving(2, frames=5, side=48)[..., :40]
 
@@ -131,7 +146,9 @@ def test_what_is_cut_off_is_counted_and_has_no_say(weights, name, text, cut):
 
 def test_english_towers_refuse_chinese_and_the_other_way_round(weights):
     english = find_tower("clip-vit-base-patch32")
-    with pytest.raises(UndefinedScoreError, match=r"clip-vit-base-patch32 reads English only(.|\n)*siglip_score") as info:
+    with pytest.raises(
+        UndefinedScoreError, match=r"clip-vit-base-patch32 reads English only(.|\n)*siglip_score"
+    ) as info:
         english.check_text("a 红 kite")
     assert "holds '红'" in str(info.value)
     for text in ("ひらがな", "カタカナ", "한국어"):
@@ -173,14 +190,18 @@ def test_the_hash_follows_every_file_that_can_change_a_number(tmp_path):
 
 def test_missing_weights_name_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("STEPBENCH_WEIGHTS", str(tmp_path))
-    with pytest.raises(UnavailableMetricError, match=r"(?s)not at .*run `stepbench weights pull clip-vit-base-patch32`"):
+    with pytest.raises(
+        UnavailableMetricError, match=r"(?s)not at .*run `stepbench weights pull clip-vit-base-patch32`"
+    ):
         find_tower("clip-vit-base-patch32")
     with pytest.raises(UnavailableMetricError, match="no weights called 'clip-vit-b-32', nor such a folder"):
         find_tower("clip-vit-b-32")
 
 
 def test_a_folder_of_another_kind_is_refused(weights, tmp_path):
-    with pytest.raises(UnavailableMetricError, match="model_type 'vit' is not one of clip, siglip, chinese_clip, xclip"):
+    with pytest.raises(
+        UnavailableMetricError, match="model_type 'vit' is not one of clip, siglip, chinese_clip, xclip"
+    ):
         find_tower("dino-vitb16")
     with pytest.raises(UnavailableMetricError, match=r"config\.json cannot be read"):
         find_tower(tmp_path)
@@ -200,7 +221,9 @@ def test_weights_that_lack_a_tensor_are_refused(tmp_path):
     tensors = load_file(folder / "model.safetensors")
     del tensors["visual_projection.weight"]
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UnavailableMetricError, match=r"lack 1 tensors of the network, such as visual_projection\.weight"):
+    with pytest.raises(
+        UnavailableMetricError, match=r"lack 1 tensors of the network, such as visual_projection\.weight"
+    ):
         find_tower(folder).embed_text("a cat")
 
 

@@ -82,9 +82,7 @@ def _open(address: str, target: Path, partial: Path) -> Any:
             # The partial file is as long as the file, or longer: begin again.
             _discard(partial)
             return _open(address, target, partial)
-        raise EnvironmentUnfitError(
-            f"{address} answers {error.code} {error.reason}", hint=_by_hand(target)
-        ) from error
+        raise EnvironmentUnfitError(f"{address} answers {error.code} {error.reason}", hint=_by_hand(target)) from error
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise EnvironmentUnfitError(f"{address} cannot be reached: {reason}", hint=_by_hand(target)) from error

@@ -60,9 +60,7 @@ def fetch_repository(
     partial = target.with_name(f"{target.name}.partial")
     try:
         with _bars_on_terminals_only():
-            snapshot_download(
-                repository, revision=commit, local_dir=partial, allow_patterns=names, endpoint=endpoint
-            )
+            snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=names, endpoint=endpoint)
     except Exception as error:  # as above
         raise IncompleteError(
             f"the download of {address} broke off: {_first_line(error)}", hint="the same command continues it"

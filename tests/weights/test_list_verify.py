@@ -38,9 +38,7 @@ def test_generators_and_metrics_are_listed_with_whether_they_are_here(stepbench,
 def test_what_was_pulled_verifies(stepbench, pulled):
     ended = stepbench("weights", "verify", NAME, "--json")
     assert ended.code == 0
-    assert ended.records() == [
-        {"name": NAME, "file": NAME, "finding": "ok", "sha256": SHA256, "expected": SHA256}
-    ]
+    assert ended.records() == [{"name": NAME, "file": NAME, "finding": "ok", "sha256": SHA256, "expected": SHA256}]
     assert stepbench("weights", "verify").code == 0
 
 
@@ -61,7 +59,8 @@ def test_folders_verify_file_by_file(stepbench, folder, monkeypatch):
     for name in ("a.json", "b.json", "c.json"):
         (folder / "model" / name).write_text(name)
     files = {
-        name: {"sha256": hashlib.sha256(name.encode()).hexdigest(), "size": 6} for name in ("a.json", "b.json", "d.json")
+        name: {"sha256": hashlib.sha256(name.encode()).hexdigest(), "size": 6}
+        for name in ("a.json", "b.json", "d.json")
     }
     record = {"name": "model", "address": "", "licence": "MIT", "pulled_at": "", "files": files}
     (folder / "model.json").write_text(json.dumps(record))

@@ -144,9 +144,7 @@ def test_what_was_put_there_by_hand_is_let_be(stepbench, folder, published):
 
 def test_without_a_network_the_error_says_what_to_fetch_and_where_to_put_it(stepbench, folder, monkeypatch):
     address = "http://127.0.0.1:9/judge.onnx"  # nothing listens on the discard port
-    monkeypatch.setitem(
-        WEIGHTS, NAME, PublishedWeights(name=NAME, purpose="tests", address=address, licence="MIT")
-    )
+    monkeypatch.setitem(WEIGHTS, NAME, PublishedWeights(name=NAME, purpose="tests", address=address, licence="MIT"))
     ended = stepbench("weights", "pull", NAME)
     assert ended.code == 12
     assert f"{address} cannot be reached" in ended.err

@@ -15,7 +15,7 @@ from metrics.weights import WEIGHTS, PublishedWeights
 from stepbench.weights.fetch_repository import wanted_files
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "metrics"))
-from tiny_models import write_clip  # noqa: E402 - the tiny models of the metrics' tests
+from tiny_models import write_clip
 
 NAME = "tiny-clip"
 

@@ -59,6 +59,10 @@ class ClipMetric(Metric, ABC):
     def score(self, view: ClipView) -> float:
         """The value of one clip. Inputs named by the card are present and of the right shape."""
 
+    def note(self, view: ClipView) -> str:
+        """What a person should know beside the value of a clip that has one; usually nothing."""
+        return ""
+
     def checked_score(self, view: ClipView) -> float:
         """The value of one clip, after checking what goes in and what comes out.
 

@@ -54,7 +54,14 @@ WITH_WEIGHTS: dict[str, str] = {
 }
 """Metrics of the clip alone that need published weights."""
 
-SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS
+GOVERNANCE: dict[str, str] = {
+    "named_characters": "metrics.governance.named_characters:NamedCharacters",
+    "near_duplicate": "metrics.governance.near_duplicate:NearDuplicate",
+    "face_present": "metrics.governance.face_present:FacePresent",
+}
+"""Flags for human review."""
+
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE
 """Every metric of this package."""
 
 OFFLINE: tuple[str, ...] = ("flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency")

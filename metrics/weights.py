@@ -86,6 +86,14 @@ _PUBLISHED = (
         licence="Apache-2.0",
         note=f"licence not verified; {_UNPINNED}",
     ),
+    PublishedWeights(
+        name="face_detection_yunet_2023mar.onnx",
+        purpose="face_present",
+        address="https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+        "face_detection_yunet_2023mar.onnx",
+        licence="MIT",
+        note="licence not verified; the address follows a branch: the pull records the sha256 that it got",
+    ),
 )
 
 WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in _PUBLISHED}

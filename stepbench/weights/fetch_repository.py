@@ -1,4 +1,4 @@
-"""A model from the Hugging Face hub: only the files that are needed, at one commit, checked, and never left a pickle."""
+"""A model from the Hugging Face hub: the files that are needed, at one commit, checked, and never left a pickle."""
 
 from __future__ import annotations
 

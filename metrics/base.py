@@ -28,10 +28,14 @@ class ClipMetric(Metric, ABC):
         card: The metric's identity and meaning. An object whose options change its numbers has a card of its own, with
             another id.
         min_frames: Frames a clip must have for the metric to be defined.
+        companions: Names of metrics that a value must not be read without; scoring a run adds them.
+        options_of_a_run: Options that scoring a run fills in: `distractors`, the prompts of the whole run.
     """
 
     card: MetricCard
     min_frames: ClassVar[int] = 1
+    companions: ClassVar[tuple[str, ...]] = ()
+    options_of_a_run: ClassVar[tuple[str, ...]] = ()
 
     is_differentiable = False
     full_state_update = False
@@ -54,6 +58,10 @@ class ClipMetric(Metric, ABC):
     @abstractmethod
     def score(self, view: ClipView) -> float:
         """The value of one clip. Inputs named by the card are present and of the right shape."""
+
+    def note(self, view: ClipView) -> str:
+        """What a person should know beside the value of a clip that has one; usually nothing."""
+        return ""
 
     def checked_score(self, view: ClipView) -> float:
         """The value of one clip, after checking what goes in and what comes out.
@@ -99,10 +107,22 @@ class ClipMetric(Metric, ABC):
             MetricError: One of the errors of `checked_score`, or inputs of unequal length.
         """
         check_batch(preds)
-        views = _views(preds, target, prompts=prompts, ground_truth=ground_truth, fps=fps)
+        views = list(_views(preds, target, prompts=prompts, ground_truth=ground_truth, fps=fps))
         values = [self.checked_score(view) for view in views]
+        self.remember(views)
         self.total = self.total + math.fsum(values)
         self.count = self.count + len(values)
+
+    def remember(self, views: Sequence[ClipView]) -> None:
+        """Keep more than the values of clips that were accepted."""
+
+    @classmethod
+    def check_available(cls) -> None:
+        """See, without loading anything, that what the metric needs beside the clips is on this machine.
+
+        Raises:
+            UnavailableMetricError: It is not; the hint is the command that brings it.
+        """
 
     def compute(self) -> Float64[Tensor, ""]:
         """Mean over all clips seen, float64.

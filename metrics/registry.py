@@ -47,6 +47,41 @@ BUILT_IN: dict[str, str] = {
 }
 """Name -> `module:Class`. A new metric is its own file and one line here."""
 
+ALIGNMENT: dict[str, str] = {
+    "shapes_score": "metrics.shapes_alignment:ShapesScore",
+    "shapes_margin": "metrics.shapes_alignment:ShapesMargin",
+    "shapes_tokens_cut": "metrics.shapes_alignment:ShapesTokensCut",
+    "clip_score": "metrics.clip_alignment:CLIPScore",
+    "clip_margin": "metrics.clip_alignment:CLIPMargin",
+    "clip_tokens_cut": "metrics.clip_alignment:CLIPTokensCut",
+    "siglip_score": "metrics.siglip_alignment:SigLIPScore",
+    "siglip_margin": "metrics.siglip_alignment:SigLIPMargin",
+    "siglip_tokens_cut": "metrics.siglip_alignment:SigLIPTokensCut",
+    "chinese_clip_score": "metrics.chinese_clip_alignment:ChineseCLIPScore",
+    "chinese_clip_margin": "metrics.chinese_clip_alignment:ChineseCLIPMargin",
+    "chinese_clip_tokens_cut": "metrics.chinese_clip_alignment:ChineseCLIPTokensCut",
+    "xclip_score": "metrics.xclip_alignment:XCLIPScore",
+    "xclip_margin": "metrics.xclip_alignment:XCLIPMargin",
+    "xclip_tokens_cut": "metrics.xclip_alignment:XCLIPTokensCut",
+}
+"""Metrics that hold clips against prompts, by networks."""
+
+WITH_WEIGHTS: dict[str, str] = {
+    "subject_consistency": "metrics.embedding_consistency:SubjectConsistency",
+    "background_consistency": "metrics.embedding_consistency:BackgroundConsistency",
+}
+"""Metrics of the clip alone that need published weights."""
+
+GOVERNANCE: dict[str, str] = {
+    "named_characters": "metrics.governance.named_characters:NamedCharacters",
+    "near_duplicate": "metrics.governance.near_duplicate:NearDuplicate",
+    "face_present": "metrics.governance.face_present:FacePresent",
+}
+"""Flags for human review."""
+
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE
+"""Every metric of this package."""
+
 OFFLINE: tuple[str, ...] = (
     "flicker",
     "sharpness",
@@ -99,9 +134,11 @@ class MetricEntry:
         return found
 
     def unavailable(self) -> str:
-        """Why the metric cannot be loaded here, or an empty string. Imports it."""
+        """Why the metric cannot be loaded here, or an empty string. Imports it; looks for its weights, reads none."""
         try:
-            self.load()
+            found: Any = self.load()
+            # Metrics of other packages need not derive from the base that has this.
+            getattr(found, "check_available", lambda: None)()
         except UnavailableMetricError as error:
             return error.message
         return ""
@@ -112,7 +149,7 @@ class MetricRegistry(Mapping[str, MetricEntry]):
 
     @cached_property
     def _entries(self) -> dict[str, MetricEntry]:
-        entries = {name: MetricEntry(name, target) for name, target in BUILT_IN.items()}
+        entries = {name: MetricEntry(name, target) for name, target in SHIPPED.items()}
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
             entry = _entry_of(point)
             if entry.name in entries:

@@ -18,11 +18,13 @@ class ClipScore:
         value: The score; None unless `status` is `ok`.
         status: `ok`, or `failed` where the metric raised.
         error: What it raised; empty for `ok`.
+        note: What a person should know beside the value, such as why a clip is flagged.
     """
 
     value: float | None
     status: Literal["ok", "failed"]
     error: str = ""
+    note: str = ""
 
 
 def score_view(view: ClipView, metrics: Mapping[str, ClipMetric]) -> dict[str, ClipScore]:
@@ -39,7 +41,7 @@ def score_view(view: ClipView, metrics: Mapping[str, ClipMetric]) -> dict[str, C
 
 def _score(view: ClipView, metric: ClipMetric) -> ClipScore:
     try:
-        return ClipScore(metric.checked_score(view), "ok")
+        return ClipScore(metric.checked_score(view), "ok", note=metric.note(view))
     except Exception as error:  # noqa: BLE001 - one broken metric must not lose the other scores of the clip
         text = str(error) or "no message"
         return ClipScore(None, "failed", f"{type(error).__name__}: {text}")

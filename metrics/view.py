@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
@@ -16,6 +16,8 @@ from metrics.functional.flicker import frame_steps
 from metrics.functional.flow import FlowEstimator, clip_flow, dis_flow, flow_frames
 from metrics.functional.pixels import interleaved, luma
 from metrics.functional.warping import Warping, clip_warping
+
+Derived = TypeVar("Derived")
 
 
 class ClipView:
@@ -48,6 +50,13 @@ class ClipView:
         self.ground_truth = ground_truth
         self.fps = fps
         self._flows: dict[tuple[FlowEstimator, int], Float32[np.ndarray, "pairs y x 2"]] = {}
+        self._derived: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
+        """What `derive` gives, computed for the first metric that asks under this key and kept for all others."""
+        if key not in self._derived:
+            self._derived[key] = derive()
+        return self._derived[key]
 
     @cached_property
     def pixels(self) -> UInt8[np.ndarray, "t h w 3"]:

@@ -70,12 +70,24 @@ def _codec(runs: Path) -> Check:
 
 
 def _metrics(_: Path) -> Check:
+    from metrics.errors import MetricError
     from metrics.registry import METRICS
 
-    broken = {name: reason for name, entry in METRICS.items() if (reason := entry.unavailable())}
+    broken, without_weights = [], 0
+    for entry in METRICS.values():
+        try:
+            entry.load()
+        except MetricError as error:
+            broken.append(error.message)
+        else:
+            without_weights += bool(entry.unavailable())
+    ready = f"{len(METRICS) - len(broken) - without_weights} of {len(METRICS)} are ready"
     if broken:
-        return Check("metrics", "warn", "; ".join(broken.values()), "the other metrics work")
-    return Check("metrics", "ok", f"{len(METRICS)} load")
+        return Check("metrics", "warn", "; ".join([*broken, ready]), "the other metrics work")
+    more = (
+        f", {without_weights} more once their weights are fetched: `stepbench list metrics`" if without_weights else ""
+    )
+    return Check("metrics", "ok", ready + more)
 
 
 def _suites(_: Path) -> Check:

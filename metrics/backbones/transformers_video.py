@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.backbones.clip_sampling import Clips, check_frame_count
-from metrics.backbones.transformers_folder import UNREADABLE, folder_hash, load_model, unreadable
 from metrics.backbones.networks import ClipNetwork
+from metrics.backbones.transformers_folder import UNREADABLE, folder_hash, load_model, unreadable
 from metrics.errors import MetricError, UnavailableMetricError
 
 _FRAMES = ("num_frames", "frames_per_clip")

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.backbones.clip_sampling import Clips, squashed
-from metrics.backbones.transformers_folder import folder_hash, load_model
 from metrics.backbones.networks import ClipNetwork
+from metrics.backbones.transformers_folder import folder_hash, load_model
 from metrics.weights import find_weights
 
 FOLDER = "videomae-base-ssv2"

@@ -131,7 +131,7 @@ def _metrics() -> list[dict[str, Any]]:
                 "level": card.level,
                 "needs": " ".join(card.needs),
                 "id": card.id,
-                "status": "ready",
+                "status": METRICS[name].unavailable() or "ready",
             }
         )
     return rows

@@ -24,12 +24,19 @@ def print_records(records: Iterable[Mapping[str, Any]]) -> None:
         print(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=str))
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "") -> None:
-    """A table on stdout. Values are data, never markup: a prompt may hold square brackets."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "", whole: Sequence[str] = ()
+) -> None:
+    """A table on stdout. Values are data, never markup: a prompt may hold square brackets.
+
+    Args:
+        whole: Columns that are never broken over lines, such as addresses, which are there to be copied.
+    """
     table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        justify = "right" if numeric else "left"
+        table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     # Without a terminal there is no width to fit: a cut column would be a lost number.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepbench.errors import StepbenchError, UsageError
 from stepbench.records import Prompt
+from stepbench.runs.applied_metric import apply_metric, with_companions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +19,24 @@ class ChosenMetric:
         name: Registry name.
         metric_id: The card's id, followed by the reference set where there is one: scores against different
             references are different metrics.
-        card: The metric's card as a dict, for `run.json`.
+        card: The metric's card as a dict, for `run.json`; with the reason as `unavailable` where there is one.
+        options: What the metric is built with.
+        unavailable: Why it cannot be computed here, and the command that changes that; empty where it can.
     """
 
     name: str
     metric_id: str
     card: dict[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    unavailable: str = ""
 
 
 def choose_metrics(
     names: Sequence[str] | None, prompts: Sequence[Prompt], *, reference_hash: str | None = None
 ) -> list[ChosenMetric]:
     """The metrics to score with; None takes the offline set, and what the prompts' ground truth allows beside it.
+
+    A metric whose weights are not on this machine is chosen all the same: its rows will say `unavailable`, and why.
 
     Args:
         names: Registry names, in hyphen or underscore spelling. `offline` stands for the default set.
@@ -39,19 +46,27 @@ def choose_metrics(
         UsageError: An unknown or repeated name, or a metric whose needs are not met.
     """
     from metrics.errors import MetricError
-    from metrics.registry import OFFLINE, describe
+    from metrics.registry import OFFLINE
 
     default = [*OFFLINE, *(["shape_alignment"] if _shows_moving_shapes(prompts) else [])]
     wanted = default if names is None else [one for name in names for one in (default if name == "offline" else [name])]
     chosen: dict[str, ChosenMetric] = {}
-    for name in wanted:
-        try:
-            card = describe(name)
-        except MetricError as error:
-            raise UsageError(str(error), hint="`stepbench list metrics` shows them") from error
+    try:
+        applied = [apply_metric(name, prompts) for name in with_companions(wanted, prompts)]
+    except MetricError as error:
+        raise UsageError(str(error), hint="`stepbench list metrics` shows them") from error
+    for metric in applied:
+        card = metric.card
         _check_needs(card, prompts, reference_hash)
         suffix = f":ref-{reference_hash[:8]}" if reference_hash and "reference" in card.needs else ""
-        chosen[card.name] = ChosenMetric(name=card.name, metric_id=card.id + suffix, card=card.to_dict())
+        told = {"unavailable": metric.unavailable} if metric.unavailable else {}
+        chosen[card.name] = ChosenMetric(
+            name=card.name,
+            metric_id=card.id + suffix,
+            card=card.to_dict() | told,
+            options=metric.options,
+            unavailable=metric.unavailable,
+        )
     return list(chosen.values())
 
 

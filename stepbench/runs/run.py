@@ -95,7 +95,10 @@ class Run:
         return pd.DataFrame(rows)
 
     def scores(self) -> pd.DataFrame:
-        """Long form: one row per sample and metric that was tried; `value` is NaN unless `status` is `ok`."""
+        """Long form: one row per sample and metric that was tried; `value` is NaN unless `status` is `ok`.
+
+        `note` says what a person should know beside the value, such as why a clip is flagged for review.
+        """
         import pandas as pd
 
         made = self._files.read_samples()
@@ -120,6 +123,7 @@ class Run:
                         "n": row["n"],
                         "status": row["status"],
                         "error": row["error"],
+                        "note": row.get("note", ""),
                     }
                 )
         columns = [
@@ -135,6 +139,7 @@ class Run:
             "n",
             "status",
             "error",
+            "note",
         ]
         return pd.DataFrame(rows, columns=columns).astype({"value": "float64"})
 

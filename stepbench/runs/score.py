@@ -15,6 +15,7 @@ from stepbench.runs.journal import Journal, RowBuffer
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import PlannedSample
 from stepbench.runs.score_worker import ClipFile, ScoreTask, score_worker, unscored
+from stepbench.runs.unavailable import save_unavailable
 
 DROPPED = "the master was dropped after scoring (--keep previews): generate the run anew to score it with more metrics"
 
@@ -36,10 +37,13 @@ def score_missing(
     Raises:
         IncompleteError: Scores cannot be saved. What was saved stays.
     """
+    save_unavailable(folder, samples, metrics, shard)
+    metrics = [metric for metric in metrics if not metric.unavailable]
     tasks = list(_pending(folder, samples, metrics, references or {}))
     if not tasks:
         return
     names = {metric.metric_id: metric.name for metric in metrics}
+    options = {metric.metric_id: metric.options for metric in metrics}
     with ExitStack() as stack:
         journals = {
             metric_id: stack.enter_context(Journal(folder.score_journal(metric_id, shard))) for metric_id in names
@@ -50,7 +54,7 @@ def score_missing(
             if task.dropped:
                 rows.add(*unscored(task, "unavailable", DROPPED), seconds=0)
         if present:
-            results = run_tasks(partial(score_worker, names), present, workers=workers)
+            results = run_tasks(partial(score_worker, names, options=options), present, workers=workers)
             stack.enter_context(closing(results))
             for task, result in track(results, total=len(present), description="scoring"):
                 if isinstance(result, Lost):

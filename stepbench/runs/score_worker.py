@@ -67,11 +67,18 @@ class ScoredClip:
     seconds: float
 
 
-def score_worker(names: Mapping[str, str]) -> Callable[[ScoreTask], ScoredClip]:
-    """A worker with its metrics built. `names`: metric_id -> registry name, of the whole run."""
+def score_worker(
+    names: Mapping[str, str], *, options: Mapping[str, Mapping[str, Any]]
+) -> Callable[[ScoreTask], ScoredClip]:
+    """A worker with its metrics built, of the whole run.
+
+    Args:
+        names: metric_id -> registry name.
+        options: metric_id -> what the metric is built with.
+    """
     from metrics.registry import build
 
-    return partial(score_clip, {metric_id: build(name) for metric_id, name in names.items()})
+    return partial(score_clip, {metric_id: build(name, **options[metric_id]) for metric_id, name in names.items()})
 
 
 def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
@@ -97,6 +104,7 @@ def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
         scores = score_view(_view(task, clip, reference), wanted)
     for metric_id, score in scores.items():
         found = {"value": score.value, "n": 1, "status": "ok", "error": None}
+        found |= {"note": score.note} if score.note else {}
         rows[metric_id] |= found if score.status == "ok" else {"error": score.error}
     return ScoredClip(rows=list(rows.values()), seconds=time.perf_counter() - started)
 

@@ -17,6 +17,7 @@ from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import Plan, common_settings
 from stepbench.runs.reference import Reference
 from stepbench.runs.store_clip import Keep
+from stepbench.runs.unavailable import merged_cards
 
 
 def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequence[int], keep: Keep) -> None:
@@ -61,7 +62,6 @@ def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequen
 
 def note_work(folder: RunFolder, metrics: Sequence[ChosenMetric], reference: Reference | None) -> None:
     """Say in `run.json` that the run is at work, with which metrics and references, and in which environment."""
-    cards = {metric.metric_id: metric.card for metric in metrics}
     environment = capture_environment()
 
     def noted(info: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def note_work(folder: RunFolder, metrics: Sequence[ChosenMetric], reference: Ref
         return info | {
             "status": "running",
             "updated_at": now(),
-            "metric_cards": info["metric_cards"] | cards,
+            "metric_cards": merged_cards(folder, info["metric_cards"], metrics),
             "reference": {"run_id": reference.run.name, "hash": reference.hash} if reference else info["reference"],
             "environment": environment,
             "earlier_environments": earlier,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from random_weights import write_trunk
+from tiny_models import WRITERS
 
 from metrics.weights import FOLDER_VARIABLE
 
@@ -28,3 +29,19 @@ def weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with a tiny random model under the name of each published one. Not to be changed."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, write in WRITERS.items():
+        write(folder / name)
+    return folder
+
+
+@pytest.fixture
+def weights(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, as the folder where weights are looked for."""
+    monkeypatch.setenv("STEPBENCH_WEIGHTS", str(tiny_weights))
+    return tiny_weights

@@ -1,0 +1,256 @@
+"""How well a clip fits its prompt, by any prompt tower: the score, its margin over other prompts, the tokens cut."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+from torchmetrics.utilities.data import dim_zero_cat
+
+from metrics.backbones.prompt_tower import PromptTower, find_tower
+from metrics.backbones.scripts import east_asian
+from metrics.base import ClipMetric
+from metrics.card import MetricCard
+from metrics.errors import MetricError, UndefinedScoreError
+from metrics.functional.prompts import PromptMargin, margin_over, prompt_margin
+from metrics.view import ClipView
+from metrics.weights import WEIGHTS, find_weights
+
+MOST_DISTRACTORS = 64
+
+
+class _PromptMetric(ClipMetric):
+    """A metric of clips and prompts by one tower.
+
+    Args:
+        weights: Other weights of the same kind: a name of `stepbench weights list`, or a folder.
+        **kwargs: Options of `torchmetrics.Metric`.
+
+    Raises:
+        UnavailableMetricError: The weights are not on this machine.
+    """
+
+    default_weights: ClassVar[str]
+
+    def __init__(self, *, weights: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weights = self.default_weights if weights is None else weights
+        self.card = self._card(self.tower)
+
+    @property
+    def tower(self) -> PromptTower:
+        """The networks; shared by all metrics of this process."""
+        return find_tower(self.weights)
+
+    @classmethod
+    def check_available(cls) -> None:
+        """See the base; looks for the default weights."""
+        if cls.default_weights in WEIGHTS:
+            find_weights(cls.default_weights)
+
+    def _card(self, tower: PromptTower) -> MetricCard:
+        return replace(type(self).card, backbone=tower.name, weights_hash=tower.weights_hash, policy=tower.policy)
+
+    def _vectors(self, view: ClipView) -> Float64[Tensor, "seen d"]:
+        tower = self.tower
+        return view.once(("prompt tower", id(tower)), lambda: tower.embed_clip(view.frames))
+
+    def _prompt(self, view: ClipView) -> str:
+        prompt = view.prompt or ""
+        if not prompt.strip():
+            raise UndefinedScoreError(f"{self.card.name} needs a prompt with words, got {prompt!r}")
+        self.tower.check_text(prompt)
+        return prompt
+
+
+class PromptScore(_PromptMetric):
+    """Mean over frames of 100 max(0, cos(frame, prompt)); `margin` tells how much of it is owed to the own prompt.
+
+    Vectors of clips and prompts are kept: `cosine` and `margin` are about all clips seen, in all processes.
+    """
+
+    clip_vectors: list[Tensor] | Tensor
+    text_vectors: list[Tensor] | Tensor
+    prompt_keys: list[Tensor] | Tensor
+
+    def __init__(self, *, weights: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(weights=weights, **kwargs)
+        for state in ("clip_vectors", "text_vectors", "prompt_keys"):
+            self.add_state(state, [], dist_reduce_fx="cat")
+
+    def score(self, view: ClipView) -> float:
+        """The score of one clip.
+
+        Raises:
+            UndefinedScoreError: The tower cannot read the prompt.
+        """
+        text = self.tower.embed_text(self._prompt(view))
+        return float(100 * (self._vectors(view) @ text).clamp(0, 1).mean())
+
+    def remember(self, views: Sequence[ClipView]) -> None:
+        """Keep the vectors of clips and prompts."""
+        for view in views:
+            prompt = self._prompt(view)
+            self._append("clip_vectors", self._vectors(view).mean(dim=0))
+            self._append("text_vectors", self.tower.embed_text(prompt))
+            self._append("prompt_keys", torch.tensor([_number(prompt), int(bool(east_asian(prompt)))]))
+
+    def cosine(self) -> float:
+        """Mean over clips of the mean cosine of frames and prompt, not clipped at 0.
+
+        Raises:
+            UndefinedScoreError: No clip was seen.
+        """
+        clips, texts, _, _ = self._kept()
+        return float((clips * texts).sum(dim=1).mean())
+
+    def margin(self) -> PromptMargin:
+        """Mean of cosine to the own prompt minus mean cosine to the other prompts of the same language.
+
+        Raises:
+            UndefinedScoreError: Some language has a single prompt.
+        """
+        return prompt_margin(*self._kept())
+
+    def _append(self, state: str, row: Tensor) -> None:
+        getattr(self, state).append(row[None].to(self.device))
+
+    def _kept(self) -> tuple[Tensor, Tensor, Int64[Tensor, " n"], Int64[Tensor, " n"]]:
+        if len(self.clip_vectors) == 0:
+            raise UndefinedScoreError(f"{self.card.name} has seen no clip", hint="call update() first")
+        clips, texts, keys = map(dim_zero_cat, (self.clip_vectors, self.text_vectors, self.prompt_keys))
+        return clips, texts, keys[:, 0], keys[:, 1]
+
+
+class DistractorMargin(_PromptMetric):
+    """Cosine of a clip to its own prompt minus its mean cosine to a fixed list of other prompts.
+
+    Of the list at most 64 count per language, the same ones for every clip: those whose SHA-256 comes first. A clip is
+    held against those of its own prompt's language, without its own prompt.
+
+    Args:
+        distractors: The other prompts; scoring a run gives all prompts of the run. They are part of the metric's id.
+        weights: As for the score.
+        **kwargs: Options of `torchmetrics.Metric`.
+
+    Raises:
+        MetricError: There is no distractor, or a single text in place of a list.
+    """
+
+    options_of_a_run = ("distractors",)
+
+    def __init__(self, *, distractors: Sequence[str] = (), weights: str | Path | None = None, **kwargs: Any) -> None:
+        if isinstance(distractors, str) or not distractors:
+            raise MetricError(
+                f"distractors must be a list of at least one prompt, got {distractors!r}",
+                hint="give the prompts of the whole set",
+            )
+        self.distractors = _chosen(distractors)
+        super().__init__(weights=weights, **kwargs)
+
+    def score(self, view: ClipView) -> float:
+        """The margin of one clip.
+
+        Raises:
+            UndefinedScoreError: The tower cannot read the prompt, or no distractor is of its language.
+        """
+        own = self._prompt(view)
+        others = [one for one in self.distractors if one != own and bool(east_asian(one)) == bool(east_asian(own))]
+        if not others:
+            raise UndefinedScoreError(
+                f"{self.card.name} has no distractor in the language of {own[:60]!r}",
+                hint="score a set with more prompts of that language",
+            )
+        tower = self.tower
+        vectors = torch.stack([tower.embed_text(other) for other in others])
+        return margin_over(self._vectors(view).mean(dim=0), tower.embed_text(own), vectors)
+
+    def _card(self, tower: PromptTower) -> MetricCard:
+        card = super()._card(tower)
+        digest = hashlib.sha256("\n".join(self.distractors).encode()).hexdigest()
+        return replace(card, policy=f"{card.policy}-vs{len(self.distractors)}-{digest[:6]}")
+
+
+class TokensCut(_PromptMetric):
+    """Tokens of the prompt that lie beyond what the text tower reads: they had no say in the score."""
+
+    def score(self, view: ClipView) -> float:
+        """How many there are.
+
+        Raises:
+            UndefinedScoreError: The tower cannot read the prompt.
+        """
+        return float(self.tower.tokens_cut(self._prompt(view)))
+
+
+def alignment_cards(
+    tower: str, title: str, *, weights: str, source: str, sees: str, blind_to: str, policy: str
+) -> tuple[MetricCard, MetricCard, MetricCard]:
+    """Cards of a tower's score, margin and tokens cut. The hash, and the sizes in the policy, come with the weights."""
+
+    def card(what: str, named: str, **fields: Any) -> MetricCard:
+        return MetricCard(
+            name=f"{tower}_{what}",
+            version=1,
+            title=f"{title} {named}",
+            level="clip",
+            needs=("prompt",),
+            family="prompt alignment",
+            policy=policy,
+            backbone=weights,
+            **fields,
+        )
+
+    score = card(
+        "score",
+        "score",
+        direction="higher",
+        unit="",
+        range=(0.0, 100.0),
+        formula="mean over frames of 100 max(0, cos(frame, prompt))",
+        source=source,
+        sees=sees,
+        blind_to=f"{blind_to}; not comparable across networks or languages: read it beside {tower}_margin",
+    )
+    margin = card(
+        "margin",
+        "margin over other prompts",
+        direction="higher",
+        unit="cosine",
+        range=(-2.0, 2.0),
+        formula="cos(clip, own prompt) - mean over distractors of the same language of cos(clip, distractor); "
+        "cos(clip, .) is the mean over frames",
+        source=f"ours; {source}",
+        sees=f"{sees}, in so far as it tells this prompt from others; 0 where prompts are dealt out at random",
+        blind_to=f"{blind_to}; a set of prompts that resemble one another has small margins",
+    )
+    cut = card(
+        "tokens_cut",
+        "tokens cut",
+        direction="lower",
+        unit="tokens",
+        range=(0.0, None),
+        formula="max(0, tokens of the prompt - tokens that the text tower reads)",
+        source="ours",
+        sees="prompts that are too long for the text tower, whose end no score of it knows",
+        blind_to="the clip",
+    )
+    return score, margin, cut
+
+
+def _chosen(texts: Sequence[str]) -> tuple[str, ...]:
+    """At most 64 per language, by the order of their SHA-256: independent of order and repetition in `texts`."""
+    in_order = sorted({text for text in texts if text.strip()}, key=lambda text: hashlib.sha256(text.encode()).digest())
+    groups = [[text for text in in_order if bool(east_asian(text)) is asian] for asian in (False, True)]
+    return tuple(text for group in groups for text in group[:MOST_DISTRACTORS])
+
+
+def _number(text: str) -> int:
+    """A number that stands for a text in tensors."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

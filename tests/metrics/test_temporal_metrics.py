@@ -246,3 +246,10 @@ def test_histogram_distance_is_chi_squared_over_shared_bins():
 def test_two_frames_are_too_few_for_a_second_difference(function):
     with pytest.raises(ClipError, match="needs at least 3 frames, got a clip of 2"):
         function(clips.batch(1)[:, :2])
+
+
+def test_sums_over_large_frames_do_not_overflow():
+    # 2160 x 3840 x 3 pixels that differ by 255 add up to more than 2^32.
+    clip = torch.zeros(1, 2, 3, 2160, 3840, dtype=torch.uint8)
+    clip[:, 1] = 255
+    assert float(flicker(clip)) == 1.0

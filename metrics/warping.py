@@ -39,7 +39,7 @@ class WarpingError(ClipMetric):
         source="Lai et al., ECCV 2018; consistency check: Sundaram, Brox and Keutzer, ECCV 2010",
         sees="brightness flicker, noise and texture that boils while things move",
         blind_to="blur, compression and freezing, which improve it; what happens where flow fails, such as at cuts",
-        responses={"noise": "up", "flicker": "up", "shuffle": "up", "reverse": "same", "frozen": "down"},
+        responses={"noise": "up", "flicker": "up", "shuffle": "up", "frozen": "down"},
     )
 
     def score(self, view: ClipView) -> float:
@@ -77,7 +77,7 @@ class WarpingOkShare(ClipMetric):
         source="Sundaram, Brox and Keutzer, ECCV 2010",
         sees="fast motion, objects that cover each other, cuts, content that does not persist from frame to frame",
         blind_to="whether what cannot be followed is honest motion or a defect; a frozen clip has 1",
-        responses={"jitter": "down", "shuffle": "down", "reverse": "same", "frozen": "up"},
+        responses={"jitter": "down", "shuffle": "down", "frozen": "up"},
     )
 
     def score(self, view: ClipView) -> float:

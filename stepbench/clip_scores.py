@@ -17,6 +17,7 @@ from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.executors.local import Lost, run_tasks
 from stepbench.layouts.files import VIDEO_SUFFIXES, list_files
 from stepbench.progress import track
+from stepbench.runs.applied_metric import apply_metric
 from stepbench.runs.journal import Journal, RowBuffer, json_line, read_journal, saving
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.score_worker import ClipFile, ScoreTask, score_worker, unscored
@@ -146,23 +147,28 @@ def score_folder(
 
 def _chosen(metrics: Sequence[str] | None, where: Sequence[Condition]) -> list[ChosenMetric]:
     from metrics.errors import MetricError
-    from metrics.registry import OFFLINE, describe
+    from metrics.registry import OFFLINE
 
     names = ["offline"] if metrics is None else list(metrics)
     asked = [one for name in names for one in (OFFLINE if name == "offline" else [name])]
     chosen: dict[str, ChosenMetric] = {}
     for name in [*asked, *(condition.metric for condition in where)]:
         try:
-            card = describe(name)
+            applied = apply_metric(name, [])
         except MetricError as error:
             raise UsageError(error.message, hint=error.hint) from error
+        card = applied.card
         if card.needs or card.level == "set":
             wanted = " and ".join(card.needs) or "a whole set"
             raise UsageError(
                 f"metric {card.name!r} needs {wanted.replace('_', ' ')}, and a folder gives one clip at a time",
                 hint="leave it out, or import the folder as a run of a suite",
             )
-        chosen[card.name] = ChosenMetric(name=card.name, metric_id=card.id, card=card.to_dict())
+        if applied.unavailable:
+            raise UsageError(f"metric {card.name!r} is unavailable: {applied.unavailable}")
+        chosen[card.name] = ChosenMetric(
+            name=card.name, metric_id=card.id, card=card.to_dict(), options=applied.options
+        )
     return list(chosen.values())
 
 
@@ -199,7 +205,11 @@ def _score(
         for file in files
         if (wanted := lacking(file))
     ]
-    worker = partial(score_worker, {metric.metric_id: metric.name for metric in chosen})
+    worker = partial(
+        score_worker,
+        {metric.metric_id: metric.name for metric in chosen},
+        options={metric.metric_id: metric.options for metric in chosen},
+    )
     results = run_tasks(worker, tasks, workers=workers)
     with Journal(path) as journal, RowBuffer(journal.append) as buffer, closing(results):
         for task, result in track(results, total=len(tasks), description="scoring"):

@@ -90,12 +90,15 @@ def test_what_is_no_condition_is_refused(text):
         parse_conditions(text)
 
 
-def test_bad_input(folder, tmp_path):
+def test_bad_input(folder, tmp_path, monkeypatch):
     out = tmp_path / "out.jsonl"
     with pytest.raises(UsageError, match="no run and no folder of clips"):
         score_folder(tmp_path / "nowhere", out, metrics=None)
     with pytest.raises(UsageError, match="metric 'psnr' needs reference, and a folder gives one clip at a time"):
         score_folder(folder, out, metrics=["psnr"])
+    monkeypatch.setenv("STEPBENCH_WEIGHTS", str(tmp_path))
+    with pytest.raises(UsageError, match=r"'subject_consistency' is unavailable: .*stepbench weights pull dino-vitb16"):
+        score_folder(folder, out, metrics=["subject_consistency"])
     with pytest.raises(UsageError, match="no metric is called 'flickr'"):
         score_folder(folder, out, metrics=["flickr"])
     with pytest.raises(NothingSelectedError, match="holds neither a run nor a video"):

@@ -58,8 +58,7 @@ class FID(FrechetMetric):
             formula=f"{FRECHET_FORMULA}, over {frames} frames of every clip",
             source="Heusel et al., NeurIPS 2017; distance: Dowson and Landau, 1982",
             sees="frames that look unlike those of the reference, and variety that is lost",
-            blind_to="time: shuffled frames have the same value; prompts; falls with n, so that values at unequal n say "
-            "nothing",
+            blind_to="time: shuffled frames have the same value; prompts; falls with n, so compare at equal n only",
         )
 
     @classmethod

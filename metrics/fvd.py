@@ -52,8 +52,8 @@ class FVD(FrechetMetric):
             formula=FRECHET_FORMULA,
             source="Unterthiner et al., arXiv 1812.01717, 2018; distance: Dowson and Landau, 1982",
             sees="clips that look or move unlike the reference, and variety that is lost",
-            blind_to="prompts; what the backbone cannot see: I3D hardly sees temporal corruption (Ge et al., CVPR 2024); "
-            "falls with n, so that values at unequal n say nothing",
+            blind_to="prompts; what the backbone cannot see: I3D hardly sees time damaged (Ge et al., CVPR 2024); "
+            "falls with n, so compare at equal n only",
         )
 
 
@@ -72,7 +72,7 @@ class RFVD(FVD):
             title=f"rFVD ({backbone.name})",
             family="reconstruction",
             sees="what a reconstruction changes in how clips look or move",
-            blind_to="which clip a reconstruction belongs to; what the backbone cannot see; values at unequal n say nothing",
+            blind_to="which original a clip belongs to; what the backbone cannot see; compare at equal n only",
         )
 
     @classmethod
@@ -123,4 +123,3 @@ def _check_pairs(preds: Any, target: Any) -> None:
             f"a reconstruction comes with its original, got {counts[0]} of the one and {counts[1]} of the other",
             hint="update(reconstructions, originals), in the same order",
         )
-

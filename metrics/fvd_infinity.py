@@ -48,7 +48,7 @@ class FVDInfinity(SetMetric):
             version=1,
             title=f"FVD at infinity ({backbone.name})",
             range=(None, None),
-            formula="intercept of a line through FVD over 1/n, n from a quarter of the clips to all, both sides cut to n",
+            formula="intercept of a line through FVD over 1/n, n from a quarter to all of the clips, both sides cut to n",
             source="Chong and Forsyth, CVPR 2020",
             sees="what FVD sees, with a bias that no longer depends on the number of clips to first order",
             blind_to="prompts; what the backbone cannot see",

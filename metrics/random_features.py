@@ -56,8 +56,7 @@ class RandomFeatureDistance(SetMetric):
             formula=f"mean over {seeds} seeds of |mu_1 - mu_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^1/2), S with n - 1",
             source="after Naeem et al., ICML 2020, section 5, who use random image features; for clips ours",
             sees="gross changes of appearance and motion",
-            blind_to="prompts and meaning; not validated against people; falls with n, so that values at unequal n say "
-            "nothing",
+            blind_to="prompts and meaning; not validated against people; falls with n, so compare at equal n only",
         )
 
     @classmethod

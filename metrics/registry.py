@@ -39,7 +39,7 @@ SET_METRICS: dict[str, str] = {
     "rfvd": "metrics.fvd:RFVD",
     "random_feature_distance": "metrics.random_features:RandomFeatureDistance",
 }
-"""Family -> `module:Class` of metrics with one value per set. `FAMILY_BACKBONE` names one on a backbone, as `fvd_i3d`."""
+"""Family -> `module:Class` of metrics with one value per set; `FAMILY_BACKBONE`, as `fvd_i3d`, names it on a backbone."""
 
 SPELLED = tuple(f"{family}_{backbone}" for backbone in ("i3d", "videomae", "shapes") for family in ("fvd", "kvd"))
 """The names with a backbone that are listed; every other one can be built all the same."""
@@ -85,7 +85,8 @@ class MetricEntry:
             ) from error
         if not (isinstance(getattr(found, "card", None), MetricCard) or callable(getattr(found, "card_of", None))):
             raise UnavailableMetricError(
-                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} has no MetricCard as `card`, and no `card_of`"
+                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} has no MetricCard as `card`, "
+                "and no `card_of`"
             )
         return found
 

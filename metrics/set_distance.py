@@ -1,4 +1,4 @@
-"""How the features of two sets of clips become one number: no network, no state. What a harness needs to score caches."""
+"""How the features of two sets of clips become one number: no network, no state; all that cached features need."""
 
 from __future__ import annotations
 

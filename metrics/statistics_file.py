@@ -1,4 +1,4 @@
-"""Mean and covariance of a reference set as others publish them: `.npz` files with `mu` and `sigma`, as of pytorch-fid."""
+"""Mean and covariance of a reference set as others publish them: `.npz` files with `mu` and `sigma`."""
 
 from __future__ import annotations
 

@@ -111,7 +111,9 @@ class FeatureStore:
                 temporary.unlink(missing_ok=True)
 
     def _rows(self) -> dict[str, np.ndarray]:
-        return {key: row for keys, file in self._files() for key, row in zip(keys, file.get_tensor("features"), strict=True)}
+        return {
+            key: row for keys, file in self._files() for key, row in zip(keys, file.get_tensor("features"), strict=True)
+        }
 
     def _files(self) -> Iterator[tuple[list[str], Any]]:
         """Every whole file with its clips. A torn one is passed over: it holds nothing that cannot be made again."""

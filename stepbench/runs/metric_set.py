@@ -72,7 +72,7 @@ def _card_and_features(name: str) -> tuple[Any, dict[str, Any]]:
         card = describe(name)
         if card.level == "set":
             raise UsageError(
-                f"metric {name!r} gives one value per set and says nothing of features, so no run can be scored with it",
+                f"no run can be scored with metric {name!r}: it gives one value per set and has no `distance_for`",
                 hint="derive it from metrics.set_metric.SetMetric",
             )
         return card, {}

@@ -20,7 +20,7 @@ class Reference:
     hash: str
 
     def listed(self) -> list[dict[str, Any]]:
-        """What a run that is scored against it keeps of it: prompt_id, seed, sample_key and clip_sha256 of each clip."""
+        """Each clip's prompt_id, seed, sample_key and clip_sha256: what a run that is scored against it keeps of it."""
         fields = ("prompt_id", "seed", "sample_key", "clip_sha256")
         return [{name: row[name] for name in fields} for row in _made(self.run)]
 

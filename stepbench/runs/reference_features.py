@@ -1,4 +1,4 @@
-"""The reference set of set metrics: what a run keeps of it, so that its values can be computed again from its folder."""
+"""What a run keeps of a reference set, so that the values of set metrics can be computed again from its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of set metrics: computed from the features in the run folder, once per set of clips, at the end of a run."""
+"""The values of set metrics, from the features in the run folder: computed at the end of a run, once per set of clips."""
 
 from __future__ import annotations
 
@@ -86,11 +86,12 @@ def read_reference(folder: RunFolder, metric_id: str) -> list[dict[str, Any]] | 
     return json.loads(path.read_text(encoding="utf-8"))["clips"] if path.is_file() else None
 
 
-def set_rng(*identity: str) -> Any:
-    """A random generator for one metric on one set: the same numbers wherever and whenever it is asked."""
+def _rng(metric_id: str, use: str) -> Any:
+    """The same numbers for every run with this metric: real against real is then the same too."""
     import numpy as np
 
-    return np.random.default_rng(int.from_bytes(hashlib.sha256("\n".join(identity).encode()).digest()[:8], "big"))
+    digest = hashlib.sha256(f"{metric_id}\n{use}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def _score_set(folder: RunFolder, planned: Planned, made: Rows, metric_id: str, card: Mapping[str, Any]) -> None:
@@ -138,10 +139,10 @@ def _computed(
     if not members:
         return _failed("no clip could be taken into the set")
     sides = read_sides(folder, planned, made, members, metric_id, card)
-    return None if sides is None else _values(sides, card, set_rng(metric_id, set_key(members, made)))
+    return None if sides is None else _values(sides, metric_id, card)
 
 
-def _values(sides: SetSides, card: Mapping[str, Any], rng: Any) -> dict[str, Any]:
+def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[str, Any]:
     from metrics.errors import MetricError
     from metrics.functional.resampling import Floor, Interval, bootstrap_interval, real_against_real
 
@@ -158,8 +159,10 @@ def _values(sides: SetSides, card: Mapping[str, Any], rng: Any) -> dict[str, Any
     try:
         if units > 1:
             options: dict[str, Any] = {"units": sides.units, "paired": distance.paired, "draws": DRAWS}
-            interval = bootstrap_interval(distance, x, y, rng=rng, **options).within(card["range"])
-        floor = real_against_real(distance, y, n=len(x), rng=rng)
+            interval = bootstrap_interval(distance, x, y, rng=_rng(metric_id, "interval"), **options).within(
+                card["range"]
+            )
+        floor = real_against_real(distance, y, n=len(x), rng=_rng(metric_id, "floor"))
     except MetricError as error:
         notes.append(error.message)
     return {

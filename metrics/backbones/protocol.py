@@ -30,3 +30,38 @@ class VideoBackbone(Protocol):
             ClipError: `clips` is no uint8 batch, or its clips have too few frames for the policy.
         """
         ...
+
+
+class FrameBackbone(Protocol):
+    """A fixed network that turns single frames into features. Nothing in it depends on the other frames.
+
+        frames = backbone.sample(clips)
+        backbone.frame_features(frames.flatten(0, 1))
+
+    Attributes:
+        name: Name in the registry of backbones, such as `inception`.
+        weights_hash: Start of the sha256 of the weights, 12 hex digits.
+        policy: Which frames of a clip are seen at which size, such as `8f-uniform-299-bilinear`.
+        dimensions: Length of a feature.
+    """
+
+    name: str
+    weights_hash: str
+    policy: str
+    dimensions: int
+
+    def sample(self, clips: UInt8[Tensor, "batch time 3 height width"]) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """The frames of each clip that the policy names.
+
+        Raises:
+            ClipError: `clips` is no uint8 batch, or its clips have too few frames for the policy.
+        """
+        ...
+
+    def frame_features(self, frames: UInt8[Tensor, "n 3 height width"]) -> Float32[Tensor, "n dimensions"]:
+        """One feature per frame, on the CPU.
+
+        Raises:
+            ClipError: `frames` is no uint8 tensor of at least one frame.
+        """
+        ...

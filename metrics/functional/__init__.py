@@ -10,6 +10,7 @@ from metrics.functional.consistency import frame_consistency
 from metrics.functional.flicker import flicker
 from metrics.functional.frechet import frechet_distance, frechet_distance_from_statistics
 from metrics.functional.kernel import kernel_distance
+from metrics.functional.lpips import lpips
 from metrics.functional.motion import motion_magnitude
 from metrics.functional.psnr import capped_frames, psnr
 from metrics.functional.sharpness import sharpness
@@ -23,6 +24,7 @@ __all__ = [
     "frechet_distance",
     "frechet_distance_from_statistics",
     "kernel_distance",
+    "lpips",
     "motion_magnitude",
     "psnr",
     "sharpness",

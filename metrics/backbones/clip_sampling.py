@@ -1,0 +1,87 @@
+"""Which frames of a clip a backbone sees, and at which size. Each way has a name that goes into metric ids."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from metrics.errors import MetricError
+from metrics.functional.checks import check_batch, check_frames
+
+Clips = UInt8[Tensor, "batch time 3 height width"]
+
+
+def check_frame_count(frames: int, at_least: int, backbone: str) -> None:
+    """Refuse a number of frames that a backbone cannot be asked to see.
+
+    Raises:
+        MetricError: Naming both numbers.
+    """
+    if isinstance(frames, bool) or not isinstance(frames, int) or frames < at_least:
+        raise MetricError(f"{backbone}: frames must be a whole number of at least {at_least}, got {frames!r}")
+
+
+def first_frames(clips: Clips, frames: int, backbone: str) -> UInt8[Tensor, "batch frames 3 height width"]:
+    """The first so many frames of each clip, `16f` in a policy.
+
+    Raises:
+        ClipError: `clips` is no uint8 batch, or has fewer frames; none is ever repeated.
+    """
+    check_batch(clips)
+    check_frames(clips.transpose(0, 1), frames, backbone)
+    return clips[:, :frames]
+
+
+def uniform_frames(clips: Clips, frames: int, backbone: str) -> UInt8[Tensor, "batch frames 3 height width"]:
+    """So many frames spread evenly over each clip, both ends among them, `8f-uniform` in a policy.
+
+    Those nearest to i * (time - 1) / (frames - 1), halves rounded up; a single frame is the middle one.
+
+    Raises:
+        ClipError: `clips` is no uint8 batch, or has fewer frames; none is ever repeated.
+    """
+    check_batch(clips)
+    check_frames(clips.transpose(0, 1), frames, backbone)
+    last, gaps = clips.shape[1] - 1, frames - 1
+    places = [(2 * index * last + gaps) // (2 * gaps) for index in range(frames)] if gaps else [last // 2]
+    return clips[:, places]
+
+
+def squashed(
+    frames: UInt8[Tensor, "*rest height width"], size: tuple[int, int], *, antialias: bool = False
+) -> Float32[Tensor, "*rest y x"]:
+    """Frames at another size whatever their shape, in levels 0 to 255, not rounded.
+
+    Bilinear between pixel centres (align_corners=False): `bilinear` in a policy, or `antialias` where the filter is
+    widened when frames shrink.
+    """
+    levels = frames.float()
+    if levels.shape[-2:] == size:
+        return levels
+    images = levels.flatten(0, -4)
+    images = F.interpolate(images, size, mode="bilinear", antialias=antialias, align_corners=False)
+    return images.unflatten(0, frames.shape[:-3])
+
+
+def cropped(frames: UInt8[Tensor, "*rest height width"], side: int) -> Float32[Tensor, "*rest side side"]:
+    """The square in the middle, after `squashed` to a short side of `side`: `short224-crop-bilinear` in a policy.
+
+    The long side is rounded up, the square's place down.
+    """
+    height, width = frames.shape[-2:]
+    short = min(height, width)
+    resized = squashed(frames, (-(-height * side // short), -(-width * side // short)))
+    top, left = ((length - side) // 2 for length in resized.shape[-2:])
+    return resized[..., top : top + side, left : left + side]
+
+
+def in_unit_range(levels: Float32[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
+    """Levels 0 to 255 as values in [-1, 1]."""
+    return levels / 127.5 - 1
+
+
+def channels_first(clips: Float32[Tensor, "batch time 3 h w"]) -> Float32[Tensor, "batch 3 time h w"]:
+    """The order that 3D convolutions want."""
+    return torch.transpose(clips, 1, 2)

@@ -1,0 +1,98 @@
+"""The two kinds of backbone: a function of uint8 clips or frames, in the checks and arithmetic all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from metrics.backbones.clip_sampling import Clips, first_frames, uniform_frames
+from metrics.functional.checks import check_batch, check_clip
+
+
+@dataclass(kw_only=True, eq=False)
+class ClipNetwork:
+    """A `VideoBackbone`.
+
+    Attributes:
+        frames: How many frames from the start of a clip are seen; None for a network that takes all of them.
+        device: Where the network is.
+        network: uint8 clips of that many frames on that device -> (batch, dimensions).
+    """
+
+    name: str
+    weights_hash: str
+    policy: str
+    dimensions: int
+    frames: int | None
+    device: torch.device
+    network: Callable[[Clips], Float[Tensor, "batch dimensions"]]
+
+    def features(self, clips: Clips) -> Float32[Tensor, "batch dimensions"]:
+        """One feature per clip, on the CPU.
+
+        Raises:
+            ClipError: `clips` is no uint8 batch, or its clips have fewer than `frames` frames.
+        """
+        if self.frames is None:
+            check_batch(clips)
+        else:
+            clips = first_frames(clips, self.frames, self.name)
+        if len(clips) == 0:
+            return torch.zeros(0, self.dimensions)
+        with fixed_arithmetic(self.device):
+            return self.network(clips.to(self.device)).float().cpu()
+
+
+@dataclass(kw_only=True, eq=False)
+class FrameNetwork:
+    """A `FrameBackbone`.
+
+    Attributes:
+        frames: How many frames of a clip are seen, spread evenly.
+        device: Where the network is.
+        network: uint8 frames on that device -> (n, dimensions).
+    """
+
+    name: str
+    weights_hash: str
+    policy: str
+    dimensions: int
+    frames: int
+    device: torch.device
+    network: Callable[[UInt8[Tensor, "n 3 height width"]], Float[Tensor, "n dimensions"]]
+
+    def sample(self, clips: Clips) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """`frames` frames of each clip, spread evenly with both ends.
+
+        Raises:
+            ClipError: `clips` is no uint8 batch, or its clips have fewer than `frames` frames.
+        """
+        return uniform_frames(clips, self.frames, self.name)
+
+    def frame_features(self, frames: UInt8[Tensor, "n 3 height width"]) -> Float32[Tensor, "n dimensions"]:
+        """One feature per frame, on the CPU.
+
+        Raises:
+            ClipError: `frames` is no uint8 tensor of at least one frame.
+        """
+        check_clip(frames)
+        with fixed_arithmetic(self.device):
+            return self.network(frames.to(self.device)).float().cpu()
+
+
+@contextmanager
+def fixed_arithmetic(device: torch.device) -> Iterator[None]:
+    """No gradients, and float32 that is float32: neither the caller's autocast nor TensorFloat-32 convolutions."""
+    convolutions = torch.backends.cudnn.conv  # pyright: ignore[reportAttributeAccessIssue]
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        convolutions.fp32_precision = before

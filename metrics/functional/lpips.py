@@ -1,0 +1,64 @@
+"""Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018), version 0.1.
+
+The one function here that reads files: the network's weights, once.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from metrics.backbones.lpips_network import Net, load_lpips
+from metrics.backbones.networks import fixed_arithmetic
+from metrics.errors import ClipError
+from metrics.functional.checks import check_batch, check_pair
+
+MIN_SIDE: dict[str, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
+"""On smaller frames nothing is left for the last layers."""
+
+_PIXELS_AT_ONCE = 1 << 20
+
+
+def lpips(
+    preds: UInt8[Tensor, "b t 3 h w"], target: UInt8[Tensor, "b t 3 h w"], net: Net = "alex"
+) -> Float64[Tensor, " b"]:
+    """LPIPS of each clip: of every frame and its reference at native size, averaged over frames; 0 is equal.
+
+    The `lpips` package's own network and numbers, computed on the device that `preds` is on. The three nets are three
+    metrics.
+
+    Args:
+        preds: uint8 RGB clips.
+        target: Their references, same shape.
+        net: Trunk of the network.
+
+    Raises:
+        ClipError: One of them is no uint8 RGB batch, the shapes differ, or frames are too small for the network.
+        MetricError: There is no such net.
+        UnavailableMetricError: The package or the weights are not on this machine.
+    """
+    check_batch(preds)
+    check_pair(preds, target)
+    values = [clip_lpips(ours, theirs, net) for ours, theirs in zip(preds, target, strict=True)]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def clip_lpips(clip: UInt8[Tensor, "t 3 h w"], reference: UInt8[Tensor, "t 3 h w"], net: Net) -> float:
+    """LPIPS of one clip.
+
+    Raises:
+        ClipError: Frames are too small for the network.
+        MetricError: There is no such net.
+        UnavailableMetricError: The package or the weights are not on this machine.
+    """
+    model = load_lpips(net, clip.device).model
+    height, width = clip.shape[-2:]
+    least = MIN_SIDE[net]
+    if min(height, width) < least:
+        raise ClipError(f"lpips with {net} needs frames of at least {least} x {least} pixels, got {height} x {width}")
+    at_once = max(_PIXELS_AT_ONCE // (height * width), 1)
+    pairs = zip(clip.split(at_once), reference.to(clip.device).split(at_once), strict=True)
+    with fixed_arithmetic(clip.device):
+        values = [model(ours / 127.5 - 1, theirs / 127.5 - 1).flatten() for ours, theirs in pairs]
+    return float(torch.cat(values).double().mean())

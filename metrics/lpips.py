@@ -1,0 +1,65 @@
+"""Learned perceptual image patch similarity to a reference clip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from metrics.backbones.lpips_network import Net, load_lpips
+from metrics.base import ClipMetric
+from metrics.card import MetricCard
+from metrics.functional.lpips import clip_lpips
+from metrics.view import ClipView
+
+
+class LPIPS(ClipMetric):
+    """How different a clip looks from its reference, to features of a network that people's judgements have weighted.
+
+    Numbers are those of the `lpips` package, version 0.1, per frame at native size; mean over frames, then over clips.
+    The class's card is that of `alex` without weights; that of an object names its net and weights.
+
+    Args:
+        net: Trunk of the network: `alex`, `vgg` or `squeeze`. Three metrics that are not comparable.
+        **kwargs: Options of `torchmetrics.Metric`.
+
+    Raises:
+        MetricError: There is no such net.
+        UnavailableMetricError: The package or the weights are not on this machine.
+
+    Example:
+        >>> import metrics, torch
+        >>> clip = torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)
+        >>> lpips = metrics.build("lpips")      # needs the weights alexnet-imagenet
+        >>> lpips.update(clip, clip)
+        >>> float(lpips.compute())
+        0.0
+    """
+
+    card = MetricCard(
+        name="lpips",
+        version=1,
+        title="LPIPS",
+        direction="lower",
+        unit="",
+        range=(0.0, None),
+        level="clip",
+        needs=("reference",),
+        family="reconstruction",
+        policy="native-alex",
+        backbone="lpips-alex",
+        formula="mean over frames of the sum over layers of the mean over places of w . (a - b)^2; a, b: unit features",
+        source="Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018; weights of the lpips package, version 0.1",
+        sees="blur, noise, blocks and other damage to texture",
+        blind_to="time; small shifts and texture that is other but alike cost little",
+    )
+
+    def __init__(self, net: Net = "alex", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        found = load_lpips(net).weights_hash
+        self.net: Net = net
+        self.card = replace(type(self).card, policy=f"native-{net}", backbone=f"lpips-{net}", weights_hash=found)
+
+    def score(self, view: ClipView) -> float:
+        """LPIPS of one clip."""
+        assert view.reference is not None
+        return clip_lpips(view.frames, view.reference, self.net)

@@ -9,37 +9,31 @@ import torch
 
 from metrics.backbones.protocol import VideoBackbone
 from metrics.card import MetricCard
-from metrics.clip_features import EvenFrames
-from metrics.errors import MetricError
+from metrics.clip_features import FramesSideBySide, Handle
 from metrics.frechet_metric import FRECHET_FORMULA, FrechetMetric
 from metrics.fvd import refuse_untrained
 from metrics.set_distance import SetDistance
 from metrics.set_metric import backbone_card
 
-FRAMES = 16
+FRAMES = 8
 
 
 class FID(FrechetMetric):
     """Fréchet distance between the features of single frames: how clips look, frame by frame.
 
-    Of every clip the same number of frames is taken, from the middles of equal stretches. Frames of one clip are alike:
-    n counts clips, and the interval resamples clips.
+    Of every clip the same number of frames is taken, spread evenly. Frames of one clip are alike: n counts clips, and
+    the interval resamples clips.
 
     Args:
-        backbone: Name such as `inception`, or an object that fulfils `FrameBackbone`.
-        frames: Frames of each clip; part of the metric's id. A shorter clip is refused.
+        backbone: Name such as `inception`, or an object that fulfils `FrameBackbone` and samples `frames` frames.
+        frames: Frames of each clip; part of the policy in the metric's id. A shorter clip is refused.
         **kwargs: Options of `torchmetrics.Metric`.
-
-    Raises:
-        MetricError: `frames` is below 1.
     """
 
-    backbone_method = "frame_features"
-
     def __init__(self, backbone: Any = "inception", *, frames: int = FRAMES, **kwargs: Any) -> None:
-        if frames < 1:
-            raise MetricError(f"at least one frame of each clip must be taken, got frames={frames}")
-        super().__init__(backbone, {"frames": frames}, **kwargs)
+        options = {"frames": frames}
+        named = options if isinstance(backbone, str) else {}
+        super().__init__([Handle(backbone, of_frames=True, **named)], options, **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any, *, frames: int = FRAMES) -> MetricCard:
@@ -67,4 +61,4 @@ class FID(FrechetMetric):
         return dataclasses.replace(super().distance_for(), rows_per_clip=frames)
 
     def _clip_backbone(self, device: torch.device | str) -> VideoBackbone:
-        return EvenFrames(self._handle.on(device), self.options["frames"])
+        return FramesSideBySide(self._handles[0].on(device), self.options["frames"])

@@ -41,7 +41,7 @@ class FrechetMetric(SetMetric):
             MetricWarning: There are few clips, or fewer than the distance needs.
         """
         with self._all_processes():
-            rows = np.float64(self._joined("features").cpu().numpy())
+            rows = self._joined("features").cpu().numpy().astype(np.float64)
         if len(rows) < 2:
             raise UndefinedScoreError(f"{self.card.name} needs at least 2 clips, got {len(rows)}")
         caution = self.distance.caution(len(rows), len(rows), self.width)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from metrics.card import MetricCard
+from metrics.clip_features import Handle
 from metrics.errors import MetricError
 from metrics.frechet_metric import FRECHET_FORMULA, FrechetMetric
 from metrics.set_distance import SetDistance
@@ -22,7 +23,8 @@ class FVD(FrechetMetric):
     those; with another backbone it is another metric, and its name says so.
 
     Args:
-        backbone: Name such as `i3d`, `videomae` or `shapes`, or an object that fulfils `VideoBackbone`.
+        backbone: Name such as `i3d`, `videomae`, `shapes` or `transformers:FOLDER`, or an object that fulfils
+            `VideoBackbone`, such as `load_backbone("i3d", frames=32)`.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Example:
@@ -33,7 +35,7 @@ class FVD(FrechetMetric):
     """
 
     def __init__(self, backbone: Any = "i3d", **kwargs: Any) -> None:
-        super().__init__(backbone, **kwargs)
+        super().__init__([Handle(backbone)], **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any) -> MetricCard:
@@ -68,7 +70,7 @@ class RFVD(FVD):
         """The card of reconstruction FVD on this backbone."""
         return dataclasses.replace(
             super().card_for(backbone),
-            name=f"rfvd_{backbone.name.replace('-', '_')}",
+            name=f"r{super().card_for(backbone).name}",
             title=f"rFVD ({backbone.name})",
             family="reconstruction",
             sees="what a reconstruction changes in how clips look or move",

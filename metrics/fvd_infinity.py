@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from metrics.card import MetricCard
+from metrics.clip_features import Handle
 from metrics.errors import MetricError
 from metrics.functional.extrapolation import frechet_distance_infinity
 from metrics.fvd import refuse_untrained
@@ -20,7 +21,7 @@ class FVDInfinity(SetMetric):
     slightly negative.
 
     Args:
-        backbone: Name such as `i3d`, `videomae` or `shapes`, or an object that fulfils `VideoBackbone`.
+        backbone: As of `FVD`.
         seed: Decides which clips share a subset; part of the metric's id.
         **kwargs: Options of `torchmetrics.Metric`.
 
@@ -31,7 +32,7 @@ class FVDInfinity(SetMetric):
     def __init__(self, backbone: Any = "i3d", *, seed: int = 0, **kwargs: Any) -> None:
         if seed < 0:
             raise MetricError(f"a seed is 0 or above, got {seed}")
-        super().__init__(backbone, {"seed": seed}, **kwargs)
+        super().__init__([Handle(backbone)], {"seed": seed}, **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any, *, seed: int = 0) -> MetricCard:
@@ -48,7 +49,7 @@ class FVDInfinity(SetMetric):
             version=1,
             title=f"FVD at infinity ({backbone.name})",
             range=(None, None),
-            formula="intercept of a line through FVD over 1/n, n from a quarter to all of the clips, both sides cut to n",
+            formula="intercept of a line through FVD over 1/n, n from a quarter of the clips to all, on both sides",
             source="Chong and Forsyth, CVPR 2020",
             sees="what FVD sees, with a bias that no longer depends on the number of clips to first order",
             blind_to="prompts; what the backbone cannot see",

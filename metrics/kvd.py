@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metrics.card import MetricCard
+from metrics.clip_features import Handle
 from metrics.functional.kernel import kernel_distance
 from metrics.fvd import refuse_untrained
 from metrics.set_distance import SetDistance
@@ -18,12 +19,12 @@ class KVD(SetMetric):
     it takes both signs: a small negative value means that nothing tells the sets apart.
 
     Args:
-        backbone: Name such as `i3d`, `videomae` or `shapes`, or an object that fulfils `VideoBackbone`.
+        backbone: As of `FVD`.
         **kwargs: Options of `torchmetrics.Metric`.
     """
 
     def __init__(self, backbone: Any = "i3d", **kwargs: Any) -> None:
-        super().__init__(backbone, **kwargs)
+        super().__init__([Handle(backbone)], **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any) -> MetricCard:

@@ -9,14 +9,13 @@ import torch
 
 from metrics.backbones.protocol import VideoBackbone
 from metrics.card import MetricCard
-from metrics.clip_features import Handle, SideBySide
+from metrics.clip_features import BackbonesSideBySide, Handle
 from metrics.errors import MetricError
 from metrics.functional.frechet import frechet_distance
 from metrics.set_distance import SetDistance
 from metrics.set_metric import SetMetric, backbone_card
 
-FAMILY = "random_feature_distance"
-SEEDS = 5
+FAMILY, ARCHITECTURE, SEEDS = "random_feature_distance", "random-3d", 5
 
 
 class RandomFeatureDistance(SetMetric):
@@ -26,23 +25,23 @@ class RandomFeatureDistance(SetMetric):
     at hand. It is no substitute for FVD: nobody has shown that it agrees with people.
 
     Args:
-        backbone: Name of an architecture registered at several seeds, `NAME-0`, `NAME-1` and so on, or the backbones
-            themselves, as names or objects of one architecture.
-        seeds: How many of a named architecture are averaged; part of the metric's id.
+        backbone: Name of an architecture whose loader takes a `seed`, or the backbones themselves.
+        seeds: How many of a named architecture are averaged, from seed 0 on; part of the metric's id.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Raises:
-        MetricError: `seeds` is below 1, or the backbones differ in size or policy.
+        MetricError: No backbone at all, or backbones that differ in name, size or policy, or share their weights.
     """
 
-    def __init__(self, backbone: str | Sequence[Any] = "random-3d", *, seeds: int = SEEDS, **kwargs: Any) -> None:
-        name = backbone.replace("_", "-") if isinstance(backbone, str) else ""
-        several = [f"{name}-{seed}" for seed in range(seeds)] if name else list(backbone)
-        if not several:
-            raise MetricError("at least one random backbone must be given, got none", hint="5 seeds are the default")
-        handles = [Handle(one) for one in several]
-        self._architecture: tuple[str, list[Handle]] = name or handles[0].on("cpu").name, handles
-        super().__init__(several[0], {"seeds": len(several)}, **kwargs)
+    def __init__(self, backbone: str | Sequence[Any] = ARCHITECTURE, *, seeds: int = SEEDS, **kwargs: Any) -> None:
+        handles = (
+            [Handle(backbone, seed=seed) for seed in range(seeds)]
+            if isinstance(backbone, str)
+            else [Handle(one) for one in backbone]
+        )
+        if not handles:
+            raise MetricError("at least one random backbone is needed, got none", hint=f"{SEEDS} are the default")
+        super().__init__(handles, {"seeds": len(handles)}, **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any, *, seeds: int = SEEDS) -> MetricCard:
@@ -50,11 +49,12 @@ class RandomFeatureDistance(SetMetric):
         return backbone_card(
             FAMILY,
             backbone,
+            **({"name": FAMILY} if backbone.name == ARCHITECTURE else {}),
             version=1,
             title=f"Random feature distance ({backbone.name})",
             range=(0.0, None),
             formula=f"mean over {seeds} seeds of |mu_1 - mu_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^1/2), S with n - 1",
-            source="after Naeem et al., ICML 2020, section 5, who use random image features; for clips ours",
+            source="after Naeem et al., ICML 2020, who use random features of images; for clips ours",
             sees="gross changes of appearance and motion",
             blind_to="prompts and meaning; not validated against people; falls with n, so compare at equal n only",
         )
@@ -65,5 +65,4 @@ class RandomFeatureDistance(SetMetric):
         return SetDistance(of_features=frechet_distance, blocks=seeds)
 
     def _clip_backbone(self, device: torch.device | str) -> VideoBackbone:
-        name, handles = self._architecture
-        return SideBySide(name, [handle.on(device) for handle in handles])
+        return BackbonesSideBySide([handle.on(device) for handle in self._handles])

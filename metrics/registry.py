@@ -40,7 +40,7 @@ SET_METRICS: dict[str, str] = {
     "rfvd": "metrics.fvd:RFVD",
     "random_feature_distance": "metrics.random_features:RandomFeatureDistance",
 }
-"""Family -> `module:Class` of metrics with one value per set; `FAMILY_BACKBONE`, as `fvd_i3d`, names it on a backbone."""
+"""Family -> `module:Class` of metrics with one value per set; `FAMILY_BACKBONE`, as `fvd_i3d`, names one backbone."""
 
 SPELLED = tuple(f"{family}_{backbone}" for backbone in ("i3d", "videomae", "shapes") for family in ("fvd", "kvd"))
 """The names with a backbone that are listed; every other one can be built all the same."""

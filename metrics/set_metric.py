@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +30,12 @@ SIDES = ("features", "reference_features")
 class SetMetric(Metric, ABC):
     """A distance between a set of clips and a reference set, computed from the features of every clip.
 
-    A subclass writes `card_for` and `distance_for`. State is the features, one float32 row per clip; before anything is
-    computed the rows are put in an order of their own, so any split of the clips over batches, shards or processes, in
-    any order, gives the same bits.
+    A subclass writes `card_for` and `distance_for`, whose keywords are its options. State is the features, one float32
+    row per clip; before anything is computed the rows are put in an order of their own, so any split of the clips over
+    batches, shards or processes, in any order, gives the same bits.
 
     Args:
-        backbone: Name in the registry of backbones, or an object that fulfils `VideoBackbone`.
+        backbones: What gives the features.
         options: What the value depends on beside the backbone, for `card_for` and `distance_for`.
         **kwargs: Options of `torchmetrics.Metric`.
 
@@ -54,17 +55,14 @@ class SetMetric(Metric, ABC):
     full_state_update = False
     higher_is_better = False
 
-    backbone_method: ClassVar[str] = "features"
-    """What the backbone must be able to do."""
-
     features: list[Tensor]
     reference_features: list[Tensor]
     identity: Tensor
 
-    def __init__(self, backbone: Any, options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, backbones: Sequence[Handle], options: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.options: dict[str, Any] = dict(options or {})
-        self._handle = Handle(backbone, self.backbone_method)
+        self._handles = tuple(backbones)
         self.distance: SetDistance = self.distance_for(**self.options)
         seen_by = self._clip_backbone("cpu")
         self.card: MetricCard = self.card_for(seen_by, **self.options)
@@ -96,7 +94,7 @@ class SetMetric(Metric, ABC):
 
     def _clip_backbone(self, device: torch.device | str) -> VideoBackbone:
         """The backbone as one that gives one row per clip."""
-        return self._handle.on(device)
+        return self._handles[0].on(device)
 
     def features_of(self, clips: UInt8[Tensor, "batch time 3 height width"]) -> Float32[Tensor, "batch dimensions"]:
         """One finite row per clip, as the states keep it.
@@ -230,6 +228,14 @@ class SetMetric(Metric, ABC):
         self._update_count = max(self._update_count, int(any(getattr(self, side) for side in SIDES)))
         self._computed = None
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> SetMetric:
+        super()._apply(fn, exclude_state=(*exclude_state, *SIDES))
+        for side in SIDES:
+            # Along to another device, but never to another precision: a model may be cast to half with its metrics.
+            rows = [one.to(fn(one[:0]).device) for one in getattr(self, side)]
+            setattr(self, side, rows)
+        return self
+
     def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
         for side in SIDES:
             # A process without clips must send a matrix too, or the others cannot put theirs beside it.
@@ -305,7 +311,7 @@ def backbone_card(family: str, backbone: Any, *, policy: str = "", **fields: Any
     return MetricCard(
         **{
             **texts,
-            "name": f"{family}_{backbone.name.replace('-', '_')}",
+            "name": f"{family}_{re.sub('[^a-z0-9.]', '_', backbone.name.lower())}",
             "policy": "-".join(part for part in (backbone.policy, policy) if part),
             "backbone": backbone.name,
             "weights_hash": backbone.weights_hash,

@@ -156,7 +156,7 @@ class Run:
 
         made, rows = self._files.read_samples(), []
         for metric_id, card in self.metric_cards.items():
-            if card["level"] != "set":
+            if card.get("level") != "set":
                 continue
             scores = self._files.read_scores(metric_id)
             row = scores.get(set_key(set_members([key for key, _, _ in self.planned], made, scores), made))

@@ -1,4 +1,4 @@
-"""The values of set metrics, from the features in the run folder: computed at the end of a run, once per set of clips."""
+"""The values of set metrics, from the features in the run folder: computed at the end, once per set of clips."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def score_sets(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[s
     Raises:
         IncompleteError: A file cannot be written.
     """
-    of_sets = {metric_id: card for metric_id, card in cards.items() if card["level"] == "set"}
+    of_sets = {metric_id: card for metric_id, card in cards.items() if card.get("level") == "set"}
     for feature_id in sorted({card["feature_id"] for card in of_sets.values()}):
         folder.feature_store(feature_id).compact()
     for metric_id, card in of_sets.items():

@@ -41,7 +41,7 @@ def summarize(
             "direction": card["direction"],
             "unit": card["unit"],
         }
-        if card["level"] == "set":
+        if card.get("level") == "set":
             of_set = _set_value([key for key, _ in plan], made, rows, outcomes)
             metrics.append({**identity, **of_set, "by_category": {}, "by_language": {}})
             continue

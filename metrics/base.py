@@ -25,11 +25,11 @@ class ClipMetric(Metric, ABC):
     batches, shards or processes gives the same mean.
 
     Attributes:
-        card: The metric's identity and meaning.
+        card: The metric's identity and meaning. An object has one of its own where its options are part of that.
         min_frames: Frames a clip must have for the metric to be defined.
     """
 
-    card: ClassVar[MetricCard]
+    card: MetricCard
     min_frames: ClassVar[int] = 1
 
     is_differentiable = False

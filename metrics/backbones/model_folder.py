@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +33,43 @@ def load_model(kind: Any, folder: Path, may_lack: tuple[str, ...] = ()) -> tuple
             hint="download all files of the model into one folder, or write one with save_pretrained",
         )
     try:
-        model, report = kind.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-        )
+        with _no_report():
+            model, report = kind.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     missing = sorted(report["missing_keys"])
-    lost = [name for name in missing if not name.startswith(may_lack or ("\0",))]
-    if lost or report["mismatched_keys"]:
-        what = lost[0] if lost else sorted(report["mismatched_keys"])[0]
+    lost = [name for name in missing if not name.startswith(may_lack)]
+    other_shape = sorted(name for name, *_ in report["mismatched_keys"])
+    if lost or other_shape:
+        what = f"{lost[0]} is missing" if lost else f"{other_shape[0]} has another shape"
         raise UnavailableMetricError(
-            f"{folder} does not hold the weights of a {type(model).__name__}: {what} is missing or of another shape",
+            f"{folder} does not hold the weights of a {type(model).__name__}: {what}",
             hint="take a folder whose weights fit its config.json",
         )
     return model.eval().requires_grad_(False), not missing
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    """Transformers prints what did not fit, also where that is as it should be; here it becomes an error or nothing."""
+    from transformers.utils import logging
+
+    verbosity, progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress_bar:
+            logging.enable_progress_bar()
 
 
 def unreadable(folder: Path, error: Exception) -> UnavailableMetricError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.clip_sampling import Clips, first_frames, uniform_frames
 from metrics.functional.checks import check_batch, check_clip
 
@@ -83,16 +83,3 @@ class FrameNetwork:
         check_clip(frames)
         with fixed_arithmetic(self.device):
             return self.network(frames.to(self.device)).float().cpu()
-
-
-@contextmanager
-def fixed_arithmetic(device: torch.device) -> Iterator[None]:
-    """No gradients, and float32 that is float32: neither the caller's autocast nor TensorFloat-32 convolutions."""
-    convolutions = torch.backends.cudnn.conv  # pyright: ignore[reportAttributeAccessIssue]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        convolutions.fp32_precision = before

@@ -12,7 +12,7 @@ from torch import Tensor
 from metrics.backbones.clip_sampling import Clips, check_frame_count
 from metrics.backbones.model_folder import UNREADABLE, folder_hash, load_model, unreadable
 from metrics.backbones.networks import ClipNetwork
-from metrics.errors import MetricError
+from metrics.errors import MetricError, UnavailableMetricError
 
 _FRAMES = ("num_frames", "frames_per_clip")
 """What configurations of video models call the frames of a clip."""
@@ -32,12 +32,18 @@ def load_transformers(device: torch.device, folder: str, *, frames: int | None =
 
     Raises:
         MetricError: The configuration does not say how many frames, and neither do you.
-        UnavailableMetricError: The folder is missing or unreadable, or lacks weights or the processor.
+        UnavailableMetricError: The folder is missing or unreadable, lacks weights or the processor, or holds a model of
+            more than videos.
     """
     from transformers import AutoModel
 
     path = Path(folder).expanduser()
     model, complete = load_model(AutoModel, path, may_lack=("pooler.",))
+    if not hasattr(model.config, "hidden_size"):
+        raise UnavailableMetricError(
+            f"{path} holds a {type(model).__name__}, which does not turn videos alone into tokens of one hidden_size",
+            hint="take the folder of a video encoder",
+        )
     process = _processor(path)
     model = model.to(device)
     chosen = _frames(model.config, path) if frames is None else frames

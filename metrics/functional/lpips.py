@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
+from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.lpips_network import Net, load_lpips
-from metrics.backbones.networks import fixed_arithmetic
 from metrics.errors import ClipError
 from metrics.functional.checks import check_batch, check_pair
 

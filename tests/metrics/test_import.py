@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import metrics
+import metrics.backbones
 from metrics.registry import BUILT_IN
 
 ROOT = Path(metrics.__file__).parents[1]
@@ -28,6 +29,24 @@ def test_listing_metrics_imports_no_torch():
     assert not loaded & {"torch", "torchmetrics", "cv2", "numpy", "stepbench", "reference_model"}
 
 
+def test_listing_backbones_imports_no_torch():
+    loaded = imported_by("import metrics.backbones\nassert 'i3d' in metrics.backbones.BACKBONES")
+    assert not loaded & {"torch", "torchvision", "transformers", "numpy"}
+    for name in metrics.backbones.__all__:
+        assert getattr(metrics.backbones, name) is not None
+    with pytest.raises(AttributeError, match=r"module 'metrics\.backbones' has no attribute 'I4D'"):
+        metrics.backbones.I4D  # noqa: B018 - the access is the test
+
+
+def test_backbones_import_what_they_are_built_on_only_when_they_are_loaded():
+    loaded = imported_by(
+        "import importlib, pkgutil, metrics.backbones as b, metrics.functional\n"
+        "for found in pkgutil.iter_modules(b.__path__, 'metrics.backbones.'): importlib.import_module(found.name)"
+    )
+    assert "torch" in loaded
+    assert not loaded & {"lpips", "pytorch_fid", "torchvision", "transformers", "torchmetrics"}
+
+
 def test_the_front_door_holds_at_most_twelve_names_and_all_exist():
     assert len(metrics.__all__) <= 12
     for name in metrics.__all__:
@@ -36,8 +55,8 @@ def test_the_front_door_holds_at_most_twelve_names_and_all_exist():
 
 
 def test_an_unknown_attribute_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'metrics' has no attribute 'lpips'"):
-        metrics.lpips  # noqa: B018 - the access is the test
+    with pytest.raises(AttributeError, match="module 'metrics' has no attribute 'lpipss'"):
+        metrics.lpipss  # noqa: B018 - the access is the test
 
 
 @pytest.mark.parametrize("module", sorted(target.partition(":")[0] for target in BUILT_IN.values()))

@@ -48,6 +48,14 @@ SUBJECTS = (
         ignores={"mirror": mirror, "channels": channels, "frame order": any_order},
     ),
     Subject(
+        name="lpips",
+        ideal=clips.moving(),
+        ideal_value=0.0,
+        symmetric=True,
+        ladders={"noise": noise, "blur": blur},
+        ignores={"frame order": (clips.shuffled, 1e-5)},
+    ),
+    Subject(
         name="flicker",
         ideal=clips.still(),
         ideal_value=0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,5 +61,6 @@ class FID(FrechetMetric):
         """The Fréchet distance with every frame as a point of its own."""
         return dataclasses.replace(super().distance_for(), rows_per_clip=frames)
 
-    def _clip_backbone(self, device: torch.device | str) -> VideoBackbone:
-        return FramesSideBySide(self._handles[0].on(device), self.options["frames"])
+    @staticmethod
+    def _clip_backbone(handles: Sequence[Handle], device: torch.device | str, *, frames: int = FRAMES) -> VideoBackbone:
+        return FramesSideBySide(handles[0].on(device), frames)

@@ -28,10 +28,14 @@ class FVD(FrechetMetric):
         **kwargs: Options of `torchmetrics.Metric`.
 
     Example:
-        >>> import metrics
-        >>> fvd = metrics.build("fvd", backbone="i3d")      # doctest: +SKIP
-        >>> fvd.update(preds, target)                       # doctest: +SKIP
-        >>> fvd.compute(), fvd.floor(rng=rng), fvd.interval(rng=rng)      # doctest: +SKIP
+        >>> import metrics, torch
+        >>> fvd = metrics.build("fvd", backbone="shapes")
+        >>> fvd.card.name
+        'fvd_shapes'
+        >>> rows = torch.arange(330.0)[:, None] * torch.eye(330, fvd.width)
+        >>> fvd.update_features(rows, rows + 1)     # a step of 1 in each of 320 dimensions
+        >>> round(float(fvd.compute()), 6)
+        320.0
     """
 
     def __init__(self, backbone: Any = "i3d", **kwargs: Any) -> None:

@@ -64,5 +64,6 @@ class RandomFeatureDistance(SetMetric):
         """The Fréchet distance in the space of every seed by itself, averaged."""
         return SetDistance(of_features=frechet_distance, blocks=seeds)
 
-    def _clip_backbone(self, device: torch.device | str) -> VideoBackbone:
-        return BackbonesSideBySide([handle.on(device) for handle in self._handles])
+    @staticmethod
+    def _clip_backbone(handles: Sequence[Handle], device: torch.device | str, **options: Any) -> VideoBackbone:
+        return BackbonesSideBySide([handle.on(device) for handle in handles])

@@ -204,7 +204,7 @@ def test_what_is_no_batch_of_clips_or_no_matrix_of_features_is_refused():
         metric.update(PREDS.float())
     with pytest.raises(ClipError, match=r"5 axes.*got 4"):
         metric.update(target=PREDS[0])
-    with pytest.raises(FeatureError, match=r"features of fvd_toy have shape \(n, 6\), got \(3, 5\)"):
+    with pytest.raises(FeatureError, match=r"features by toy:.*:all-native have shape \(n, 6\), got \(3, 5\)"):
         metric.update_features(np.zeros((3, 5)))
 
 

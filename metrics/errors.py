@@ -1,6 +1,6 @@
-"""Errors of the metrics package: the broken rule, the value that broke it, and the way out.
+"""Errors and warnings of the metrics package: the broken rule, the value that broke it, and the way out.
 
-All are `ValueError` subclasses, because each one is about something that was passed in.
+All errors are `ValueError` subclasses, because each one is about something that was passed in.
 """
 
 from __future__ import annotations
@@ -49,3 +49,7 @@ class UnknownMetricError(MetricError):
 
 class UnavailableMetricError(MetricError):
     """The metric is known, but cannot be loaded or built here; the message says why."""
+
+
+class MetricWarning(UserWarning):
+    """A value that can be computed and should not be trusted far; the message says why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from metrics.errors import MetricError, UnavailableMetricError, UnknownMetricErr
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
+
+    from metrics.set_distance import SetDistance
 
 ENTRY_POINT_GROUP = "stepbench.metrics"
 
@@ -79,8 +81,21 @@ GOVERNANCE: dict[str, str] = {
 }
 """Flags for human review."""
 
-SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE
-"""Every metric of this package."""
+SET_METRICS: dict[str, str] = {
+    "fvd": "metrics.fvd:FVD",
+    "kvd": "metrics.kvd:KVD",
+    "fid": "metrics.fid:FID",
+    "fvd_infinity": "metrics.fvd_infinity:FVDInfinity",
+    "rfvd": "metrics.fvd:RFVD",
+    "random_feature_distance": "metrics.random_features:RandomFeatureDistance",
+}
+"""Family -> `module:Class` of metrics with one value per set; `FAMILY_BACKBONE`, as `fvd_i3d`, names one backbone."""
+
+SPELLED = tuple(f"{family}_{backbone}" for backbone in ("i3d", "videomae", "shapes") for family in ("fvd", "kvd"))
+"""The names with a backbone that are listed; every other one can be built all the same."""
+
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE | SET_METRICS
+"""Every metric of this package, without the names that stand for another one with a backbone."""
 
 OFFLINE: tuple[str, ...] = (
     "flicker",
@@ -103,12 +118,14 @@ class MetricEntry:
         target: `module:Class`.
         provider: `metrics`, or the distribution that announces it.
         reason: Why the entry can never be loaded; empty as far as is known without importing it.
+        options: Arguments of the class that the name stands for, such as the backbone of `fvd_i3d`.
     """
 
     name: str
     target: str
     provider: str = "metrics"
     reason: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> type[Metric]:
         """Import and return the class.
@@ -127,9 +144,10 @@ class MetricEntry:
                 f"({type(error).__name__}: {error})",
                 hint=f"repair or uninstall {self.provider}",
             ) from error
-        if not isinstance(getattr(found, "card", None), MetricCard):
+        if not (isinstance(getattr(found, "card", None), MetricCard) or callable(getattr(found, "card_of", None))):
             raise UnavailableMetricError(
-                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} has no MetricCard as `card`"
+                f"metric {self.name!r} is unavailable: {self.target} of {self.provider} has no MetricCard as `card`, "
+                "and no `card_of`"
             )
         return found
 
@@ -150,6 +168,7 @@ class MetricRegistry(Mapping[str, MetricEntry]):
     @cached_property
     def _entries(self) -> dict[str, MetricEntry]:
         entries = {name: MetricEntry(name, target) for name, target in SHIPPED.items()}
+        entries |= {name: _spelled(name) for name in SPELLED}
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
             entry = _entry_of(point)
             if entry.name in entries:
@@ -183,6 +202,8 @@ def find(name: str) -> MetricEntry:
         return METRICS[wanted]
     if name in METRICS:
         return METRICS[name]
+    if wanted.startswith(tuple(f"{family}_" for family in SET_METRICS)):
+        return _spelled(wanted)
     close = get_close_matches(wanted, METRICS)
     raise UnknownMetricError(
         f"no metric is called {name!r}",
@@ -198,13 +219,20 @@ def build(name: str, **options: Any) -> Any:
         **options: Arguments of the metric's class.
 
     Raises:
-        UnknownMetricError: No metric has this name.
-        UnavailableMetricError: It cannot be imported here.
-        MetricError: Its class does not take these options.
+        UnknownMetricError: No metric, or no backbone, has this name.
+        UnavailableMetricError: It cannot be imported here, or needs weights that are not on this machine.
+        MetricError: Its class does not take these options, or the name has settled them.
     """
-    metric_class = find(name).load()
+    entry = find(name)
+    metric_class = entry.load()
+    settled = sorted(set(options) & set(entry.options))
+    if settled:
+        raise MetricError(
+            f"the name {name!r} settles {', '.join(settled)}, got {options} beside it",
+            hint=f"build {_family(entry.name)!r} with these options, or leave them out",
+        )
     try:
-        return metric_class(**options)
+        return metric_class(**entry.options, **options)
     except MetricError:
         raise
     except (TypeError, ValueError) as error:
@@ -212,14 +240,41 @@ def build(name: str, **options: Any) -> Any:
 
 
 def describe(name: str) -> MetricCard:
-    """The card of a metric; imports its class.
+    """The card of a metric; imports its class, and reads the weights of the backbone that it may have.
+
+    Raises:
+        UnknownMetricError: No metric, or no backbone, has this name.
+        UnavailableMetricError: It cannot be imported here, or needs weights that are not on this machine.
+    """
+    entry = find(name)
+    metric_class: Any = entry.load()
+    return metric_class.card_of(**entry.options) if hasattr(metric_class, "card_of") else metric_class.card
+
+
+def set_distance(name: str) -> SetDistance:
+    """The distance behind a set metric, for features that are at hand; needs neither backbone nor weights.
 
     Raises:
         UnknownMetricError: No metric has this name.
         UnavailableMetricError: It cannot be imported here.
+        MetricError: It gives a value per clip.
     """
-    metric_class: Any = find(name).load()
-    return metric_class.card
+    entry = find(name)
+    metric_class: Any = entry.load()
+    if not hasattr(metric_class, "distance_for"):
+        raise MetricError(f"metric {name!r} is no distance between sets", hint="it has a value per clip; use build()")
+    return metric_class.distance_for(**{key: value for key, value in entry.options.items() if key != "backbone"})
+
+
+def _family(name: str) -> str:
+    """The longest family that a name with a backbone begins with."""
+    return max((family for family in SET_METRICS if name.startswith(f"{family}_")), key=len)
+
+
+def _spelled(name: str) -> MetricEntry:
+    family = _family(name)
+    backbone = name.removeprefix(f"{family}_")
+    return MetricEntry(name, SET_METRICS[family], options={"backbone": backbone})
 
 
 def _normalised(name: str) -> str:

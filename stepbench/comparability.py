@@ -129,7 +129,8 @@ def match_metrics(run_a: Run, run_b: Run, metrics: Sequence[str] | None = None) 
 
 def _metric_names(run: Run) -> dict[str, str]:
     """Metric id -> name for the metrics of a run, in order of appearance."""
-    rows = run.scores()[["metric_id", "metric"]].drop_duplicates()
+    tables = [run.scores()[["metric_id", "metric"]], run.set_scores()[["metric_id", "metric"]]]
+    rows = pd.concat([table for table in tables if len(table)] or tables[:1]).drop_duplicates()
     return dict(zip(rows["metric_id"], rows["metric"], strict=True))
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from stepbench.comparability import FieldDifference, MetricMatch, check_comparable, match_metrics
 from stepbench.errors import NothingSelectedError, RunFolderError, UsageError
+from stepbench.set_comparison import NotCompared, compare_sets
 from stepbench.stats.checks import fraction
 from stepbench.stats.intervals import mean_interval
 from stepbench.stats.multiplicity import benjamini_hochberg, holm
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from stepbench.runs.run import Run
 
 Grouping = Literal["category", "language"]
+
+_PROMPT_COLUMNS = ("prompt_id", "text", "language", "category", "seeds", "a", "b", "difference", "metric", "metric_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,10 @@ class Comparison:
 
         Columns: the group when split, metric, n (prompt families), mean_a, mean_b, difference (b - a), low, high, p,
         p_adjusted (Holm over the table; Benjamini-Hochberg when split), verdict, metric_id, unit, direction, wins,
-        ties, losses (of b by unit, in the better direction; of the higher value where neither is better),
-        detectable_effect (at 80 % power, without correction), coverage_a, coverage_b (scored over planned samples), and
-        when split shrunk_difference (pulled to the mean over the groups as far as its noise demands).
+        ties, losses (of b by unit, in the better direction; of the higher value where neither is better; all 0 for a
+        set metric, whose mean_a and mean_b are its values over the clips that both runs have), detectable_effect (at
+        80 % power, without correction), coverage_a, coverage_b (scored over planned samples), and when split
+        shrunk_difference (pulled to the mean over the groups as far as its noise demands). Set metrics have no groups.
         """
         return self._rows.copy()
 
@@ -79,9 +83,12 @@ class Comparison:
         if chosen.empty:
             known = ", ".join(dict.fromkeys(self._prompts["metric"]))
             raise UsageError(f"no scores of {metric!r} were compared", hint=f"compared: {known}")
-        columns = ["prompt_id", "text", "language", "category", "seeds", "a", "b", "difference"]
         ordered = chosen.sort_values("difference", key=abs, ascending=False, kind="stable", ignore_index=True)
-        return ordered.reindex(columns=columns)
+        return ordered.reindex(columns=list(_PROMPT_COLUMNS[:8]))
+
+    def has_prompts(self, metric: str) -> bool:
+        """Whether prompts have values of their own by this metric; those of set metrics have none."""
+        return metric in set(self._prompts["metric"])
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the prompts as JSON values; NaN becomes None."""
@@ -139,7 +146,10 @@ def compare(
     for match in matched.matches:
         card = _card(run_a, match.id_a)
         if card["level"] == "set":
-            not_compared.append((match.id_a, "one value per set of clips: there is nothing to pair by prompt"))
+            try:
+                rows.append(_set_row(run_a, run_b, match, card, by, level, seed))
+            except NotCompared as why:
+                not_compared.append((match.id_a, str(why)))
             continue
         side_a, side_b = _scored(plan_a, scores_a, match.id_a), _scored(plan_b, scores_b, match.id_b)
         paired = _paired_prompts(match, side_a, side_b)
@@ -164,7 +174,7 @@ def compare(
         reason=allow_incomparable if differences else None,
         not_compared=tuple(not_compared),
         _rows=_with_verdicts(pd.DataFrame(rows), by, level),
-        _prompts=pd.concat(prompts, ignore_index=True),
+        _prompts=pd.concat(prompts, ignore_index=True) if prompts else pd.DataFrame(columns=list(_PROMPT_COLUMNS)),
     )
 
 
@@ -246,6 +256,28 @@ def _row(
         "losses": losses,
         "detectable_effect": result.detectable_effect,
         "standard_error": result.standard_error,
+    }
+
+
+def _set_row(
+    run_a: Run, run_b: Run, match: MetricMatch, card: dict[str, Any], by: Grouping | None, level: float, seed: int
+) -> dict[str, Any]:
+    if by:
+        raise NotCompared(f"a set metric compares all prompts together, not by {by}")
+    if match.id_a != match.id_b:
+        raise NotCompared(f"its features or its reference differ: {match.id_a} against {match.id_b}")
+    numbers = compare_sets(run_a, run_b, match.id_a, level=level, seed=seed)
+    main = {name: numbers[name] for name in ("n", "mean_a", "mean_b", "difference", "low", "high", "p")}
+    return {
+        "metric": match.metric,
+        **main,
+        "p_adjusted": float("nan"),
+        "verdict": "",
+        "metric_id": match.id_a,
+        "unit": card["unit"],
+        "direction": card["direction"],
+        **dict.fromkeys(("wins", "ties", "losses"), 0),
+        **numbers,
     }
 
 

@@ -36,6 +36,9 @@ class PlannedRun:
     def scores(self) -> pd.DataFrame:
         return pd.DataFrame(self.metrics, columns=["metric_id", "metric"])
 
+    def set_scores(self) -> pd.DataFrame:
+        return pd.DataFrame(columns=["metric_id", "metric"])
+
 
 BASE = PlannedRun()
 

@@ -65,6 +65,9 @@ class FakeRun:
         ]
         return pd.DataFrame(rows, columns=["prompt_id", "seed", "metric", "metric_id", "value", "status"])
 
+    def set_scores(self) -> pd.DataFrame:
+        return pd.DataFrame(columns=["metric", "metric_id"])
+
 
 def prompts(n: int, *, families: bool = False) -> pd.DataFrame:
     ids = [f"p{i:03}" for i in range(n)]
@@ -249,11 +252,11 @@ def test_nothing_in_common_is_an_error():
 def test_metrics_without_a_row_are_listed_with_the_reason():
     a = run("a", TABLE, 1, metrics=["quality", "flicker", "fvd"])
     b = run("b", TABLE, 2, metrics=["quality", "fvd"])
-    comparison = compare(a, b)
-    assert list(comparison.table()["metric"]) == ["quality"]
+    comparison = compare(a, b, by="category")
+    assert set(comparison.table()["metric"]) == {"quality"}
     assert comparison.not_compared == (
         ("flicker@1", "scored in a, not in b"),
-        ("fvd@1", "one value per set of clips: there is nothing to pair by prompt"),
+        ("fvd@1", "a set metric compares all prompts together, not by category"),
     )
 
 

@@ -52,7 +52,7 @@ def compare_command(
             print_records([comparison.to_json()])
             continue
         print_comparison(opened[0], other, comparison)
-        for name in dict.fromkeys(comparison.table().metric) if prompts else ():
+        for name in filter(comparison.has_prompts, dict.fromkeys(comparison.table().metric) if prompts else ()):
             _print_prompts(comparison, name, prompts)
     return ExitCode.OK
 
@@ -62,6 +62,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for row in comparison.table().to_dict("records"):
         group = {comparison.by: row[comparison.by]} if comparison.by else {}
+        counts = f"{row['wins']}/{row['ties']}/{row['losses']}"
         arrow = {"higher": "↑", "lower": "↓"}.get(row["direction"], "")
         rows.append(
             group
@@ -74,7 +75,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "95% interval": interval(row["low"], row["high"]),
                 "p": number(row["p"], 2),
                 "p adj.": number(row["p_adjusted"], 2),
-                "W/T/L of b": f"{row['wins']}/{row['ties']}/{row['losses']}",
+                "W/T/L of b": counts if any(row[name] for name in ("wins", "ties", "losses")) else "",
                 "detectable": number(row["detectable_effect"], 2),
                 "coverage": f"{row['coverage_a']:.0%} {row['coverage_b']:.0%}",
                 "verdict": row["verdict"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepbench.cli.output import interval, note, print_records, print_table
+from stepbench.cli.output import interval, note, number, print_records, print_table
 from stepbench.errors import ExitCode
 from stepbench.runs.plan import shard_of
 from stepbench.runs.run import Run
@@ -40,6 +40,8 @@ def report_run(run: Run, *, json: bool, shard: tuple[int, int] | None = None) ->
         print_table(rows, list(rows[0]), title=f"{run.generator_name} on {run.info['suite']['name']}")
     counts = summary["samples"]
     note(", ".join(f"{counts[name]} {name}" for name in counts) + f"; run folder: {run.folder}")
+    for row in run.set_scores().to_dict("records"):
+        note(_about_set(row))
     if status == "complete":
         return ExitCode.OK
     _note_errors(run, _errors(run, {key for key, _, _ in run.planned}))
@@ -64,16 +66,29 @@ def _errors(run: Run, keys: set[str]) -> list[str]:
     samples, scores = run.samples().to_dict("records"), run.scores().to_dict("records")
     failed = [(row, row["error"]) for row in samples if row["outcome"] == "failed"]
     failed += [(row, f"{row['metric']}: {row['error']}") for row in scores if row["status"] != "ok"]
-    return [f"{row['prompt_id']} seed {row['seed']}: {text}" for row, text in failed if row["sample_key"] in keys]
+    of_samples = [f"{row['prompt_id']} seed {row['seed']}: {text}" for row, text in failed if row["sample_key"] in keys]
+    of_sets = run.set_scores().to_dict("records")
+    return of_samples + [f"{row['metric']}: {row['error']}" for row in of_sets if row["status"] != "ok"]
+
+
+def _about_set(row: dict[str, Any]) -> str:
+    """What belongs to the value of a set metric: how many clips, what real clips would have, what to mind."""
+    if row["status"] != "ok":
+        return f"{row['metric']}: no value"
+    parts = [f"{row['metric']}: {row['n']:.0f} clips against {row['n_reference']:.0f}"]
+    if row["floor_n"]:
+        parts.append(f"real against real {number(row['floor'])} (at {row['floor_n']:.0f} clips)")
+    return "; ".join(parts + ([f"caution: {row['caution']}"] if row["caution"] else []))
 
 
 def _note_unscored(summary: dict[str, Any], run: Run) -> None:
     """Clips that no score was even tried on: of a metric that an earlier command named and this one did not."""
     untried = summary["samples"]["failed"] + summary["samples"]["missing"]
     bad = [row["metric_id"] for row in run.scores().to_dict("records") if row["status"] != "ok"]
+    without_value = {row["metric_id"] for row in run.set_scores().to_dict("records") if row["status"] != "ok"}
     for metric in summary["metrics"]:
         unscored = metric["n_failed"] - untried - bad.count(metric["metric_id"])
-        if unscored:
+        if unscored and metric["metric_id"] not in without_value:
             name = metric["metric"]
             note(f"  {unscored} clips have no score of {name} yet: stepbench score {run.folder} -m {name}")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepbench.errors import UsageError
 from stepbench.records import Prompt
+
+_SAFE_FEATURES = re.compile(r"[a-z0-9][a-z0-9._:-]{0,199}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,34 +20,56 @@ class AppliedMetric:
     Attributes:
         card: With the hash of the weights that lie here; without one where the metric is unavailable.
         options: What the metric is built with.
+        features: Of a set metric: `feature_id`, the features it is computed from, and whether these come in pairs.
         unavailable: Why it cannot be computed here, and the command that changes that; empty where it can.
     """
 
     card: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, Any] = field(default_factory=dict)
     unavailable: str = ""
 
 
 def apply_metric(name: str, prompts: Sequence[Prompt]) -> AppliedMetric:
-    """The card and options of a metric with one value per clip.
+    """The card and options of a metric, and the features of one with a value per set.
 
     Raises:
-        MetricError: The metric is unknown, cannot be imported, or does not take its options.
+        MetricError: The metric is unknown, cannot be imported, or does not take its options; or it is a set metric
+            without its weights.
+        UsageError: No run can be scored with it.
     """
     from metrics.errors import UnavailableMetricError
     from metrics.registry import build, find
 
     metric_class: Any = find(name).load()
+    if hasattr(metric_class, "distance_for"):
+        metric = build(name)
+        return AppliedMetric(card=metric.card, features=_features_of(metric, name))
     # Metrics of other packages need not derive from the base that has this attribute.
     wanted = getattr(metric_class, "options_of_a_run", ())
     options = {"distractors": _texts(prompts)} if "distractors" in wanted else {}
     try:
-        return AppliedMetric(card=build(name, **options).card, options=options)
+        card = build(name, **options).card
     except UnavailableMetricError as error:
         # A folder that was broken in the meantime is told like one that is not there.
         return AppliedMetric(
             card=metric_class.card, options=options, unavailable=str(error).replace("\n  hint: ", "; ")
         )
+    if card.level == "set":
+        raise UsageError(
+            f"no run can be scored with metric {name!r}: it gives one value per set and has no `distance_for`",
+            hint="derive it from metrics.set_metric.SetMetric",
+        )
+    return AppliedMetric(card=card, options=options)
+
+
+def _features_of(metric: Any, name: str) -> dict[str, Any]:
+    if not _SAFE_FEATURES.fullmatch(metric.feature_id):
+        raise UsageError(
+            f"metric {name!r}: its features are called {metric.feature_id!r}, which cannot be a folder's name",
+            hint="give the backbone a name and a policy of lower-case letters, digits, '.', '_' and '-'",
+        )
+    return {"feature_id": metric.feature_id, "paired": metric.distance.paired}
 
 
 def with_companions(names: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:

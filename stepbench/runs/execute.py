@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from stepbench.errors import UsageError
 from stepbench.generators.protocol import Generator
@@ -17,11 +18,16 @@ from stepbench.runs.journal import Journal, saving
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import Plan, PlannedSample, shard_of
 from stepbench.runs.reference import Reference
+from stepbench.runs.reference_features import hand_features_back, take_reference_in
 from stepbench.runs.run import Run
 from stepbench.runs.score import score_missing
+from stepbench.runs.score_sets import score_sets
+from stepbench.runs.score_worker import ClipFile
 from stepbench.runs.start import note_work, start_run, update_info
 from stepbench.runs.store_clip import Keep
 from stepbench.runs.writer import Writer, writing
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +50,9 @@ class Work:
         """`1-of-4` for a shard, empty for a whole run."""
         return f"{self.shard[0] % self.shard[1]}-of-{self.shard[1]}" if self.shard else ""
 
-    def part(self, samples: Sequence[PlannedSample]) -> Sequence[PlannedSample]:
-        """The samples this process is to work on."""
-        return shard_of(samples, *self.shard) if self.shard else samples
+    def part(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The samples, or clips of a reference set, that this process is to work on."""
+        return shard_of(items, *self.shard) if self.shard else items
 
 
 def execute(
@@ -80,6 +86,8 @@ def execute(
                 folder, part, source, workers=work.workers, timeout=work.timeout, keep=work.keep, shard=work.shard_name
             )
             _score(folder, part, metrics, reference, work)
+            if metrics and work.keep == "previews":
+                _drop_masters(folder, part, metrics, work.shard_name)
             return finish_run(folder, writer, [(sample.key, sample.prompt, sample.seed) for sample in plan.samples])
 
 
@@ -101,10 +109,10 @@ def rescore(
             for metric in metrics:
                 with saving(folder.scores):
                     folder.score_journal(metric.metric_id).unlink(missing_ok=True)
+                if metric.feature_id:
+                    folder.feature_store(metric.feature_id).clear()
         with _status_on_interrupt(folder):
-            score_missing(
-                folder, samples, metrics, references=reference.clips() if reference else None, workers=workers
-            )
+            _score(folder, samples, metrics, reference, Work(workers=workers))
             return finish_run(folder, writer, run.planned)
 
 
@@ -117,10 +125,22 @@ def _score(
 ) -> None:
     if not metrics:
         return
-    references = reference.clips() if reference else None
-    score_missing(folder, part, metrics, references=references, workers=work.workers, shard=work.shard_name)
-    if work.keep == "previews":
-        _drop_masters(folder, part, metrics, work.shard_name)
+    feature_ids = {metric.feature_id for metric in metrics if metric.feature_id}
+    in_set: list[ClipFile] = []
+    if reference and feature_ids:
+        take_reference_in(folder, reference, feature_ids)
+        in_set = list({clip.sha256: clip for clip in reference.clips().values()}.values())
+    score_missing(
+        folder,
+        part,
+        metrics,
+        references=reference.clips() if reference else None,
+        reference_set=work.part(in_set),
+        workers=work.workers,
+        shard=work.shard_name,
+    )
+    if reference and feature_ids:
+        hand_features_back(folder, reference, feature_ids)
 
 
 def finish_run(folder: RunFolder, writer: Writer, planned: Planned) -> Run:
@@ -130,7 +150,9 @@ def finish_run(folder: RunFolder, writer: Writer, planned: Planned) -> Run:
         if writer.shard and (not alone or any(key not in made for key, _, _ in planned)):
             update_info(folder, lambda info: info | {"status": "partial", "updated_at": now()})
             return Run(folder.path)
-        summary = finish(folder, planned, made, folder.read_info()["metric_cards"])
+        cards = folder.read_info()["metric_cards"]
+        score_sets(folder, planned, made, cards)
+        summary = finish(folder, planned, made, cards)
         counts = summary["samples"]
         gaps = counts["failed"] + counts["missing"] + sum(metric["n_failed"] for metric in summary["metrics"])
         status = "incomplete" if gaps else "complete"
@@ -144,14 +166,16 @@ def _drop_masters(
 ) -> None:
     """Delete the masters whose every score is there; the row says so first."""
     made = folder.read_samples()
-    scored = [folder.read_scores(metric.metric_id) for metric in metrics]
+    scored = [folder.read_scores(metric.metric_id) for metric in metrics if not metric.feature_id]
+    seen = [folder.feature_store(metric.feature_id).keys() for metric in metrics if metric.feature_id]
     dropped = []
     for sample in part:
         row = made.get(sample.key)
         # Where the master is the preview, or there is none, nothing would be left to look at.
         if row is None or row["outcome"] != "ok" or row["preview"] in (None, row["clip"]):
             continue
-        if all(rows.get(sample.key, {}).get("status") == "ok" for rows in scored):
+        done = all(rows.get(sample.key, {}).get("status") == "ok" for rows in scored)
+        if done and all(row["clip_sha256"] in clips for clips in seen):
             dropped.append(row | {"master_dropped": True})
     new = [row for row in dropped if not made[row["sample_key"]].get("master_dropped")]
     if new:

@@ -37,7 +37,8 @@ def finish(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[str, 
     scores = {metric_id: folder.read_scores(metric_id) for metric_id in cards}
     _put_in_order(folder.samples(), folder.sample_shards(), made, order)
     for metric_id, rows in scores.items():
-        _put_in_order(folder.score_journal(metric_id), folder.score_shards(metric_id), rows, order)
+        of_sets = [key for key, row in rows.items() if "set_key" in row]
+        _put_in_order(folder.score_journal(metric_id), folder.score_shards(metric_id), rows, [*order, *of_sets])
     _write_table(folder, planned, scores)
     summary = summarize([(key, prompt) for key, prompt, _ in planned], made, scores, cards)
     write_atomically(folder.summary, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -93,24 +94,22 @@ def _write_table(folder: RunFolder, planned: Planned, scores: Mapping[str, Rows]
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [
-        {
-            "sample_key": key,
-            "prompt_id": prompt.id,
-            "seed": seed,
-            "metric_id": metric_id,
-            "value": by_key[key]["value"],
-            "n": by_key[key]["n"],
-            "status": by_key[key]["status"],
-            "error": by_key[key]["error"],
+    rows: list[dict[str, Any]] = []
+    for metric_id, by_key in scores.items():
+        facts = {
+            key: {"metric_id": metric_id, **{name: row[name] for name in ("value", "n", "status", "error")}}
+            for key, row in by_key.items()
         }
-        for metric_id, by_key in scores.items()
-        for key, prompt, seed in planned
-        if key in by_key
-    ]
+        rows += [
+            {"sample_key": key, "prompt_id": prompt.id, "seed": seed, **facts[key]}
+            for key, prompt, seed in planned
+            if key in by_key
+        ]
+        rows += [{"set_key": key, **facts[key]} for key, row in by_key.items() if "set_key" in row]
     schema = pa.schema(
         [
             ("sample_key", pa.string()),
+            ("set_key", pa.string()),
             ("prompt_id", pa.string()),
             ("seed", pa.int64()),
             ("metric_id", pa.string()),

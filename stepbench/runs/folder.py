@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stepbench.errors import RunFolderError
+from stepbench.runs.feature_store import FeatureStore
 from stepbench.runs.journal import read_journal, saving
 
 SCHEMA = 1
@@ -26,6 +28,7 @@ class RunFolder:
         self.scores = path / "scores"
         self.table = path / "scores.parquet"
         self.clips = path / "clips"
+        self.features = path / "features"
         self.checksums = path / "SHA256SUMS"
 
     def samples(self, shard: str = "") -> Path:
@@ -35,6 +38,14 @@ class RunFolder:
     def score_journal(self, metric_id: str, shard: str = "") -> Path:
         """The score journal of one metric, or that of one shard."""
         return self.scores / (f"{metric_id}#{shard}.jsonl" if shard else f"{metric_id}.jsonl")
+
+    def feature_store(self, feature_id: str) -> FeatureStore:
+        """The features of one backbone."""
+        return FeatureStore(self.features / feature_id)
+
+    def reference_list(self, reference_hash: str) -> Path:
+        """The clips of a reference set, by the hash that set metrics carry in their ids."""
+        return self.features / f"reference-{reference_hash[:8]}.json"
 
     def sample_shards(self) -> list[Path]:
         """The sample journals of shards that are not yet taken in."""
@@ -56,14 +67,25 @@ class RunFolder:
         return rows
 
     def read_scores(self, metric_id: str) -> dict[str, dict[str, Any]]:
-        """sample_key -> its last score row of one metric, over the journals of all shards."""
+        """sample_key, or set_key -> its last score row of one metric, over the journals of all shards."""
         rows: dict[str, dict[str, Any]] = {}
-        for path in [self.score_journal(metric_id), *self.score_shards(metric_id)]:
-            for row in read_journal(path):
-                known = rows.get(row["sample_key"])
-                if known is None or known["clip_sha256"] != row["clip_sha256"] or _stands(row) >= _stands(known):
-                    rows[row["sample_key"]] = row
+        for row in self._score_rows(metric_id):
+            key = row.get("sample_key") or row.get("set_key")
+            if key is None:
+                continue
+            known = rows.get(key)
+            if known is None or known.get("clip_sha256") != row.get("clip_sha256") or _stands(row) >= _stands(known):
+                rows[key] = row
         return rows
+
+    def read_reference_failures(self, metric_id: str) -> dict[str, str]:
+        """sha256 of a reference clip -> why it has no features for a set metric."""
+        rows = [row for row in self._score_rows(metric_id) if "reference_clip" in row]
+        return {row["reference_clip"]: row["error"] for row in rows}
+
+    def _score_rows(self, metric_id: str) -> Iterator[dict[str, Any]]:
+        for path in [self.score_journal(metric_id), *self.score_shards(metric_id)]:
+            yield from read_journal(path)
 
     def read_info(self) -> dict[str, Any]:
         """The parsed `run.json`.

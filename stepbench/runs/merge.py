@@ -47,6 +47,7 @@ def merge_runs(sources: Sequence[Path], target: Path) -> Run:
         _bring_clips(folder, rows)
         with Journal(folder.samples()) as journal:
             journal.append(row for row, _ in rows.values())
+        _bring_features(folder, runs)
         for run in runs:
             for metric_id in run.metric_cards:
                 with Journal(folder.score_journal(metric_id)) as journal:
@@ -87,6 +88,21 @@ def _bring_clips(folder: RunFolder, rows: dict[str, tuple[dict[str, Any], Path]]
                     temporary = destination.with_name(f".{destination.name}.tmp")
                     shutil.copyfile(origin / str(name), temporary)
                     temporary.replace(destination)
+
+
+def _bring_features(folder: RunFolder, runs: Sequence[Run]) -> None:
+    """What set metrics are computed from: the features of every source, and which clips the references are."""
+    for run in runs:
+        source = RunFolder(run.folder)
+        for listed in sorted(source.features.glob("reference-*.json")):
+            with saving(folder.features):
+                folder.features.mkdir(exist_ok=True)
+            write_atomically(folder.features / listed.name, listed.read_text(encoding="utf-8"))
+        for feature_id in sorted({card["feature_id"] for card in run.metric_cards.values() if "feature_id" in card}):
+            there = source.feature_store(feature_id)
+            clips = sorted(there.keys())
+            if clips:
+                folder.feature_store(feature_id).add(dict(zip(clips, there.read(clips), strict=True)))
 
 
 def _united(info: dict[str, Any], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:

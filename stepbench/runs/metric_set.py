@@ -19,7 +19,8 @@ class ChosenMetric:
         name: Registry name.
         metric_id: The card's id, followed by the reference set where there is one: scores against different
             references are different metrics.
-        card: The metric's card as a dict, for `run.json`; with the reason as `unavailable` where there is one.
+        card: The metric's card as a dict, for `run.json`; of a set metric with its `feature_id`, and whether it is
+            `paired`; with the reason as `unavailable` where there is one.
         options: What the metric is built with.
         unavailable: Why it cannot be computed here, and the command that changes that; empty where it can.
     """
@@ -29,6 +30,11 @@ class ChosenMetric:
     card: dict[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     unavailable: str = ""
+
+    @property
+    def feature_id(self) -> str:
+        """The features that a set metric is computed from; empty for one with a value per clip."""
+        return self.card.get("feature_id", "")
 
 
 def choose_metrics(
@@ -63,7 +69,7 @@ def choose_metrics(
         chosen[card.name] = ChosenMetric(
             name=card.name,
             metric_id=card.id + suffix,
-            card=card.to_dict() | told,
+            card=card.to_dict() | dict(metric.features) | told,
             options=metric.options,
             unavailable=metric.unavailable,
         )
@@ -72,7 +78,8 @@ def choose_metrics(
 
 def _check_needs(card: Any, prompts: Sequence[Prompt], reference_hash: str | None) -> None:
     if "reference" in card.needs and reference_hash is None:
-        raise UsageError(f"metric {card.name!r} needs a reference clip per sample", hint="add --reference RUN")
+        what = "a reference clip per sample" if card.level == "clip" else "a reference set"
+        raise UsageError(f"metric {card.name!r} needs {what}", hint="add --reference RUN")
     if "ground_truth" in card.needs:
         without = next((prompt.id for prompt in prompts if prompt.ground_truth is None), None)
         if without is not None:

@@ -19,6 +19,11 @@ class Reference:
     run: Run
     hash: str
 
+    def listed(self) -> list[dict[str, Any]]:
+        """Each clip's prompt_id, seed, sample_key and clip_sha256: what a run that is scored against it keeps of it."""
+        fields = ("prompt_id", "seed", "sample_key", "clip_sha256")
+        return [{name: row[name] for name in fields} for row in _made(self.run)]
+
     def clips(self) -> dict[tuple[str, int], ClipFile]:
         """(prompt id, seed) -> master clip."""
         return {

@@ -11,6 +11,7 @@ from stepbench.errors import RunFolderError
 from stepbench.records import Prompt
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import read_journal
+from stepbench.runs.set_members import set_key, set_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,10 @@ _SAMPLE_FACTS = ("clip", "clip_sha256", "preview", "frames", "fps", "height", "w
 _SUMMARY_FACTS = (
     *("metric", "metric_id", "direction", "unit", "n_planned", "n_scored", "n_failed", "n_refused", "coverage"),
     *("n_units", "mean", "low", "high", "method"),
+)
+_SET_FACTS = (
+    *("metric_id", "metric", "set_key", "value", "low", "high", "n", "n_reference", "n_units", "floor", "floor_n"),
+    *("caution", "status", "error"),
 )
 
 
@@ -97,7 +102,8 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """Long form: one row per sample and metric that was tried; `value` is NaN unless `status` is `ok`.
 
-        `note` says what a person should know beside the value, such as why a clip is flagged for review.
+        `note` says what a person should know beside the value, such as why a clip is flagged for review. Of set metrics
+        there are the clips that could not be taken in; their values are in `set_scores`.
         """
         import pandas as pd
 
@@ -143,6 +149,24 @@ class Run:
         ]
         return pd.DataFrame(rows, columns=columns).astype({"value": "float64"})
 
+    def set_scores(self) -> pd.DataFrame:
+        """One row per set metric that was tried on the clips that stand now.
+
+        Columns: metric_id, metric, set_key, value (NaN unless `status` is `ok`), low, high, n, n_reference, n_units
+        (prompts), floor (real against real), floor_n, caution (why not to trust it far), status, error.
+        """
+        import pandas as pd
+
+        made, rows = self._files.read_samples(), []
+        for metric_id, card in self.metric_cards.items():
+            if card.get("level") != "set":
+                continue
+            scores = self._files.read_scores(metric_id)
+            row = scores.get(set_key(set_members([key for key, _, _ in self.planned], made, scores), made))
+            if row is not None:
+                rows.append({**row, "metric_id": metric_id, "metric": card["name"]})
+        return pd.DataFrame(rows, columns=list(_SET_FACTS)).astype({"value": "float64"})
+
     def summary(self) -> pd.DataFrame:
         """One row per metric: counts, coverage, mean, interval and method, as in `summary.json`.
 
@@ -153,7 +177,7 @@ class Run:
 
         rows = self.read_summary()["metrics"]
         plain = [{name: value for name, value in row.items() if not name.startswith("by_")} for row in rows]
-        return pd.DataFrame(plain, columns=list(plain[0]) if plain else list(_SUMMARY_FACTS))
+        return pd.DataFrame(plain, columns=list(_SUMMARY_FACTS))
 
     def read_summary(self) -> dict[str, Any]:
         """The whole parsed `summary.json`, groups included.

@@ -1,11 +1,11 @@
-"""Score one clip: decode once, every metric from that one decode. Runs in a worker."""
+"""Score one clip: decode once, every metric and every feature from that one decode. Runs in a worker."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from stepbench.canonical import sha256_file
 from stepbench.errors import StepbenchError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from stepbench.video import VideoClip
 
 
@@ -42,46 +44,64 @@ class ClipFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTask:
-    """One clip and the metrics it still lacks.
+    """One clip and the metrics and features it still lacks.
 
     Attributes:
+        sample_key: Empty for a clip of a reference set.
         dropped: The clip's file was dropped on purpose.
-        metrics: metric_id -> registry name.
+        metrics: metric_id -> registry name, of metrics with a value per clip.
+        features: feature_id -> registry name of a set metric that makes them.
         reference: The clip to compare with, for metrics that need one.
     """
 
     sample_key: str
     clip: ClipFile
-    prompt: str
-    ground_truth: Mapping[str, Any] | None
-    metrics: Mapping[str, str]
+    prompt: str = ""
+    ground_truth: Mapping[str, Any] | None = None
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, str] = field(default_factory=dict)
     dropped: bool = False
     reference: ClipFile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredClip:
-    """One score row per metric of the task, and how long they took."""
+    """What became of a task.
+
+    Attributes:
+        rows: One score row per metric.
+        features: feature_id -> float32 (d,).
+        no_features: feature_id -> why there are none.
+        seconds: How long it took.
+    """
 
     rows: list[dict[str, Any]]
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
+    no_features: Mapping[str, str] = field(default_factory=dict)
     seconds: float
 
 
 def score_worker(
-    names: Mapping[str, str], *, options: Mapping[str, Mapping[str, Any]]
+    names: Mapping[str, str],
+    makers: Mapping[str, str] | None = None,
+    *,
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Callable[[ScoreTask], ScoredClip]:
     """A worker with its metrics built, of the whole run.
 
     Args:
-        names: metric_id -> registry name.
+        names: metric_id -> registry name, of the metrics with a value per clip.
+        makers: feature_id -> registry name of a set metric that makes these features.
         options: metric_id -> what the metric is built with.
     """
     from metrics.registry import build
 
-    return partial(score_clip, {metric_id: build(name, **options[metric_id]) for metric_id, name in names.items()})
+    metrics = {metric_id: build(name, **options[metric_id]) for metric_id, name in names.items()}
+    extractors = {feature_id: build(name) for feature_id, name in (makers or {}).items()}
+    return partial(score_clip, metrics, extractors)
 
 
-def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
+def score_clip(metrics: Mapping[str, Any], extractors: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
     """Score one clip; one that cannot be read fails every metric by name, its reference those that need it."""
     from metrics.scoring import score_view
 
@@ -92,7 +112,11 @@ def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
     try:
         clip = task.clip.read()
     except StepbenchError as error:
-        return ScoredClip(rows=unscored(task, "failed", error.message), seconds=time.perf_counter() - started)
+        return ScoredClip(
+            rows=unscored(task, "failed", error.message),
+            no_features=dict.fromkeys(task.features, error.message),
+            seconds=time.perf_counter() - started,
+        )
     reference = None
     try:
         reference = task.reference.read() if task.reference and with_reference else None
@@ -102,11 +126,17 @@ def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
             del wanted[metric_id]
     with _one_thread():
         scores = score_view(_view(task, clip, reference), wanted)
+        made = {feature_id: _features(extractors[feature_id], clip) for feature_id in task.features}
     for metric_id, score in scores.items():
         found = {"value": score.value, "n": 1, "status": "ok", "error": None}
         found |= {"note": score.note} if score.note else {}
         rows[metric_id] |= found if score.status == "ok" else {"error": score.error}
-    return ScoredClip(rows=list(rows.values()), seconds=time.perf_counter() - started)
+    return ScoredClip(
+        rows=list(rows.values()),
+        features={feature_id: found for feature_id, found in made.items() if not isinstance(found, str)},
+        no_features={feature_id: found for feature_id, found in made.items() if isinstance(found, str)},
+        seconds=time.perf_counter() - started,
+    )
 
 
 def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
@@ -116,6 +146,16 @@ def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
         {**row, "metric_id": metric_id, "value": None, "n": 0, "status": status, "error": error}
         for metric_id in task.metrics
     ]
+
+
+def _features(metric: Any, clip: VideoClip) -> np.ndarray | str:
+    """The clip's features, float32 (d,), or why there are none."""
+    import torch
+
+    try:
+        return metric.features_of(torch.from_numpy(clip.frames)[None])[0].numpy()
+    except Exception as error:  # noqa: BLE001 - a clip that a backbone chokes on must not lose the clip's other scores
+        return f"{type(error).__name__}: {str(error) or 'no message'}"
 
 
 @contextmanager

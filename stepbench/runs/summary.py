@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepbench.records import Prompt
+from stepbench.runs.set_members import Rows, set_key, set_members
 from stepbench.stats.intervals import mean_interval
-
-Rows = Mapping[str, Mapping[str, Any]]
-"""sample_key -> row."""
 
 
 def summarize(
@@ -19,7 +17,8 @@ def summarize(
     """Coverage, mean and interval of every metric, in all and by category and language.
 
     The denominator is always the plan. Seeds are averaged within a prompt, translations of one another (`pair_id`)
-    count as one unit, and the interval is a t interval over units.
+    count as one unit, and the interval is a t interval over units. A set metric has one value for all clips together:
+    it stands in `mean`, its bootstrap interval beside it, and there are no groups.
 
     Args:
         plan: (sample_key, prompt) of every planned sample, in plan order.
@@ -35,14 +34,21 @@ def summarize(
     }
     metrics = []
     for metric_id, rows in scores.items():
-        values = [_value(key, made, rows) for key, _ in plan]
         card = cards[metric_id]
+        identity = {
+            "metric": card["name"],
+            "metric_id": metric_id,
+            "direction": card["direction"],
+            "unit": card["unit"],
+        }
+        if card.get("level") == "set":
+            of_set = _set_value([key for key, _ in plan], made, rows, outcomes)
+            metrics.append({**identity, **of_set, "by_category": {}, "by_language": {}})
+            continue
+        values = [_value(key, made, rows) for key, _ in plan]
         metrics.append(
             {
-                "metric": card["name"],
-                "metric_id": metric_id,
-                "direction": card["direction"],
-                "unit": card["unit"],
+                **identity,
                 **_aggregate(range(len(plan)), values, units, outcomes),
                 **{
                     grouping: {
@@ -54,6 +60,30 @@ def summarize(
         )
     counts = {name: outcomes.count(name) for name in ("ok", "failed", "refused", "missing")}
     return {"schema": 1, "samples": {"planned": len(plan)} | counts, "metrics": metrics}
+
+
+def _set_value(keys: Sequence[str], made: Rows, rows: Rows, outcomes: Sequence[str]) -> dict[str, Any]:
+    """Counts of a set metric, and its value with the interval that its row gives; nothing from a row of another set."""
+    members = set_members(keys, made, rows)
+    row = rows.get(set_key(members, made), {"status": "missing"})
+    stands = row["status"] == "ok"
+    scored = sum(key in set(members) for key in keys) if stands else 0
+    refused = outcomes.count("refused")
+    method = f"bootstrap over {row['n_units']} prompts, the reference as it is" if stands else "no values"
+    if stands and row["low"] is None:
+        method = "no interval: one cluster"
+    return {
+        "n_planned": len(keys),
+        "n_scored": scored,
+        "n_failed": len(keys) - scored - refused,
+        "n_refused": refused,
+        "coverage": scored / len(keys),
+        "n_units": row["n_units"] if stands else 0,
+        "mean": row["value"] if stands else None,
+        "low": row["low"] if stands else None,
+        "high": row["high"] if stands else None,
+        "method": method,
+    }
 
 
 def _places(labels: Sequence[str]) -> dict[str, list[int]]:

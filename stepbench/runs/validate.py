@@ -25,7 +25,8 @@ def run_problems(path: Path) -> list[str]:
     keys = {key for key, _ in planned}
     problems += [f"{folder.samples()}: sample {key[:12]} is not in the plan" for key in made if key not in keys]
     for metric_id, rows in scores.items():
-        problems += [f"scores of {metric_id}: sample {key[:12]} is not in the plan" for key in rows if key not in keys]
+        strays = [key for key, row in rows.items() if key not in keys and "set_key" not in row]
+        problems += [f"scores of {metric_id}: sample {key[:12]} is not in the plan" for key in strays]
     if run.info["status"] not in ("complete", "incomplete"):
         return [*problems, f"{path}: the run is {run.info['status']}, not finished"]
     problems += _changed_files(folder)

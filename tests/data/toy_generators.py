@@ -20,6 +20,11 @@ def noise(prompt: str, seed: int, sleep: float = 0.0) -> np.ndarray:
     return rng.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
 
 
+def dim(prompt: str, seed: int) -> np.ndarray:
+    """`noise` at half the brightness."""
+    return noise(prompt, seed) // 2
+
+
 def obedient(prompt: str, seed: int) -> np.ndarray | list[str] | None:
     """`noise`, unless the prompt's first word is one of those below. The variable TOY_MENDED ends all trouble."""
     frames = noise(prompt, seed)

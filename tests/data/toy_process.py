@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ PRELOADED = [
     "metrics.flicker",
     "metrics.sharpness",
     "metrics.psnr",
+    "metrics.fvd",
+    "safetensors.numpy",
     "stepbench.api",
     "stepbench.video",
     "stepbench.cli.main",
@@ -35,14 +38,15 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     """`stepbench ARGUMENTS` in `folder`, all output in `log`. Ends the process with the command's exit code.
 
     These variables change the process:
-        TOY_SAVE_EACH: Every row is saved at once, so that a test can watch the work go on.
+        TOY_PATH: A folder that is searched for packages, here and in worker processes.
+        TOY_SAVE_EACH: Every row, and the features of every clip, are saved at once, so that a test can watch the work.
         TOY_SCORE_AFTER: Scoring waits until this file is there.
         TOY_DIE_AT: The process ends at once before it changes a file on disk for the so-manieth time.
         TOY_FILE_BYTES: No file can become larger than this.
         TOY_NO_PRIVILEGE: Permission bits count, even for root.
     """
     from stepbench.cli.main import main
-    from stepbench.runs import journal, score_worker
+    from stepbench.runs import feature_store, journal, score_worker
     from stepbench.video import VideoClip
 
     os.chdir(folder)
@@ -50,8 +54,10 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    if "TOY_PATH" in environment:
+        sys.path.insert(0, environment["TOY_PATH"])
     if "TOY_SAVE_EACH" in environment:
-        journal.FLUSH_SECONDS = 0.0
+        journal.FLUSH_SECONDS = feature_store.SAVE_SECONDS = 0.0
     if "TOY_SCORE_AFTER" in environment:
         read = score_worker.ClipFile.read
 

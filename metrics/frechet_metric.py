@@ -1,0 +1,56 @@
+"""What Fréchet distances have beyond other metrics of sets: a published Gaussian can stand for the reference."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from metrics.errors import FeatureError, MetricWarning, UndefinedScoreError
+from metrics.functional.frechet import frechet_distance, frechet_distance_from_statistics
+from metrics.functional.statistics import feature_statistics
+from metrics.set_distance import SetDistance
+from metrics.set_metric import SetMetric
+from metrics.statistics_file import PublishedStatistics
+
+FRECHET_FORMULA = "|mu_1 - mu_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^1/2), S with n - 1"
+
+
+class FrechetMetric(SetMetric):
+    """A Fréchet distance between all features of both sides."""
+
+    @classmethod
+    def distance_for(cls) -> SetDistance:
+        """The Fréchet distance of the rows as they are."""
+        return SetDistance(of_features=frechet_distance)
+
+    def compute_against(self, statistics: PublishedStatistics) -> Float64[Tensor, ""]:
+        """The distance from a reference given by mean and covariance, such as `read_statistics` gives; float64.
+
+        Features of the reference that were added are not used. That the statistics come from the same backbone and
+        policy is for the caller to know: such files do not say.
+
+        Raises:
+            UndefinedScoreError: There are fewer than two clips.
+            FeatureError: The statistics have another number of dimensions, or are no Gaussian.
+
+        Warns:
+            MetricWarning: There are few clips, or fewer than the distance needs.
+        """
+        with self._all_processes():
+            rows = self._joined("features").cpu().numpy().astype(np.float64)
+        if len(rows) < 2:
+            raise UndefinedScoreError(f"{self.card.name} needs at least 2 clips, got {len(rows)}")
+        caution = self.distance.caution(len(rows), len(rows), self.width)
+        if caution:
+            warnings.warn(f"{self.card.name} of {len(rows)} clips: {caution}", MetricWarning, stacklevel=2)
+        own = feature_statistics(rows.reshape(len(rows) * self.distance.rows_per_clip, -1))
+        if len(own.mean) != len(statistics.mu):
+            raise FeatureError(
+                f"the statistics have {len(statistics.mu)} dimensions, {self.card.backbone} has {len(own.mean)}"
+            )
+        value = frechet_distance_from_statistics(own.mean, own.covariance, statistics.mu, statistics.sigma)
+        return torch.as_tensor(value)

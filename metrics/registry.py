@@ -61,7 +61,13 @@ GOVERNANCE: dict[str, str] = {
 }
 """Flags for human review."""
 
-SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE
+JUDGED: dict[str, str] = {
+    "question_answering": "metrics.question_answering:QuestionAnswering",
+    "canary_accuracy": "metrics.question_answering:CanaryAccuracy",
+}
+"""Metrics by a vision-language model."""
+
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE | JUDGED
 """Every metric of this package."""
 
 OFFLINE: tuple[str, ...] = ("flicker", "sharpness", "motion_magnitude", "warping_error", "frame_consistency")

@@ -87,6 +87,13 @@ _PUBLISHED = (
         note=f"licence not verified; {_UNPINNED}",
     ),
     PublishedWeights(
+        name="qwen2-vl-2b-instruct",
+        purpose="question_answering, canary_accuracy",
+        address=f"{_HUB}/Qwen/Qwen2-VL-2B-Instruct",
+        licence="Apache-2.0",
+        note=f"licence not verified; needs `pip install 'stepbench[judges]'`; {_UNPINNED}",
+    ),
+    PublishedWeights(
         name="face_detection_yunet_2023mar.onnx",
         purpose="face_present",
         address="https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"

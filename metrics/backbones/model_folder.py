@@ -14,8 +14,8 @@ from metrics.backbones.frame_recipe import FrameRecipe, read_recipe
 from metrics.errors import UnavailableMetricError
 from metrics.weights import WEIGHTS, find_weights
 
-_READ = ("*.safetensors", "*.json", "*.txt", "*.model")
-"""Files that can change a number: weights, configs, vocabularies."""
+_READ = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+"""Files that can change a number: weights, configs, vocabularies, chat templates."""
 
 
 class ModelFolder:

@@ -105,7 +105,7 @@ def score_clip(metrics: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
     for metric_id, score in scores.items():
         found = {"value": score.value, "n": 1, "status": "ok", "error": None}
         found |= {"note": score.note} if score.note else {}
-        rows[metric_id] |= found if score.status == "ok" else {"error": score.error}
+        rows[metric_id] |= found if score.status == "ok" else {"status": score.status, "error": score.error}
     return ScoredClip(rows=list(rows.values()), seconds=time.perf_counter() - started)
 
 

@@ -7,11 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.hub_towers import middle_frames
 from metrics.backbones.model_folder import ModelFolder, open_folder
 from metrics.errors import UndefinedScoreError
@@ -83,14 +83,12 @@ class VisionLanguageJudge:
             raise self.folder.unusable("its tokenizer has no token that begins yes, or no, or one that begins both")
         return tokens
 
-    @torch.no_grad()
     def answer(self, frames: UInt8[Tensor, "t 3 h w"], question: str) -> Answer:
         """See `Judge`."""
         probabilities = self.next_token(frames, INSTRUCTION.format(question=question))
         yes, no = (float(probabilities[tokens].sum()) for tokens in self.answers.values())
         return Answer(yes / (yes + no) if yes + no else 0.5, yes + no)
 
-    @torch.no_grad()
     def next_token(self, frames: UInt8[Tensor, "t 3 h w"], text: str) -> Tensor:
         """Probability of every token after a message of frames and text, float64 on the CPU.
 
@@ -106,7 +104,8 @@ class VisionLanguageJudge:
         inputs = self.processor.apply_chat_template(
             [message], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
         )
-        logits = self.model.to(frames.device)(**inputs.to(frames.device)).logits
+        with fixed_arithmetic(frames.device):
+            logits = self.model.to(frames.device)(**inputs.to(frames.device)).logits
         return logits[0, -1].double().cpu().softmax(dim=-1)
 
     def _refuse_control_tokens(self, text: str) -> None:

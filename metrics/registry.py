@@ -51,6 +51,8 @@ ALIGNMENT: dict[str, str] = {
 WITH_WEIGHTS: dict[str, str] = {
     "subject_consistency": "metrics.embedding_consistency:SubjectConsistency",
     "background_consistency": "metrics.embedding_consistency:BackgroundConsistency",
+    "vbench_subject_consistency": "metrics.embedding_consistency:VBenchSubjectConsistency",
+    "vbench_background_consistency": "metrics.embedding_consistency:VBenchBackgroundConsistency",
 }
 """Metrics of the clip alone that need published weights."""
 

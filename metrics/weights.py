@@ -46,7 +46,7 @@ _UNPINNED = "no revision is pinned: the pull takes the newest one and records wh
 _PUBLISHED = (
     PublishedWeights(
         name="clip-vit-base-patch32",
-        purpose="clip_score, clip_margin, background_consistency",
+        purpose="clip_score, clip_margin, background_consistency (also vbench_)",
         address=f"{_HUB}/openai/clip-vit-base-patch32",
         licence="MIT",
         note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
@@ -74,7 +74,7 @@ _PUBLISHED = (
     ),
     PublishedWeights(
         name="dino-vitb16",
-        purpose="subject_consistency",
+        purpose="subject_consistency (also vbench_)",
         address=f"{_HUB}/facebook/dino-vitb16",
         licence="Apache-2.0",
         note=f"licence not verified; {_UNPINNED}",

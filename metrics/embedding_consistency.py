@@ -114,3 +114,33 @@ class BackgroundConsistency(_VectorConsistency):
         sees="scenes that turn into others; cuts",
         blind_to="stillness, which it rewards; frame rate, which raises it; fine texture; the margins of wide frames",
     )
+
+
+class VBenchSubjectConsistency(SubjectConsistency):
+    """`subject_consistency` in the profile `vbench`, under a name that runs can be scored with."""
+
+    card = replace(
+        SubjectConsistency.card,
+        name="vbench_subject_consistency",
+        title="Subject consistency (VBench)",
+        policy="all-vbench",
+        formula=f"{SubjectConsistency.card.formula}; frames and positions as in VBench",
+    )
+
+    def __init__(self, *, weights: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(profile="vbench", weights=weights, **kwargs)
+
+
+class VBenchBackgroundConsistency(BackgroundConsistency):
+    """`background_consistency` in the profile `vbench`, under a name that runs can be scored with."""
+
+    card = replace(
+        BackgroundConsistency.card,
+        name="vbench_background_consistency",
+        title="Background consistency (VBench)",
+        policy="all-vbench",
+        formula=f"{BackgroundConsistency.card.formula}; frames as in VBench",
+    )
+
+    def __init__(self, *, weights: str | Path | None = None, **kwargs: Any) -> None:
+        super().__init__(profile="vbench", weights=weights, **kwargs)

@@ -71,6 +71,8 @@ ALIGNMENT: dict[str, str] = {
 WITH_WEIGHTS: dict[str, str] = {
     "subject_consistency": "metrics.embedding_consistency:SubjectConsistency",
     "background_consistency": "metrics.embedding_consistency:BackgroundConsistency",
+    "vbench_subject_consistency": "metrics.embedding_consistency:VBenchSubjectConsistency",
+    "vbench_background_consistency": "metrics.embedding_consistency:VBenchBackgroundConsistency",
 }
 """Metrics of the clip alone that need published weights."""
 
@@ -91,10 +93,16 @@ SET_METRICS: dict[str, str] = {
 }
 """Family -> `module:Class` of metrics with one value per set; `FAMILY_BACKBONE`, as `fvd_i3d`, names one backbone."""
 
+JUDGED: dict[str, str] = {
+    "question_answering": "metrics.question_answering:QuestionAnswering",
+    "canary_accuracy": "metrics.question_answering:CanaryAccuracy",
+}
+"""Metrics by a vision-language model."""
+
 SPELLED = tuple(f"{family}_{backbone}" for backbone in ("i3d", "videomae", "shapes") for family in ("fvd", "kvd"))
 """The names with a backbone that are listed; every other one can be built all the same."""
 
-SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE | SET_METRICS
+SHIPPED = BUILT_IN | ALIGNMENT | WITH_WEIGHTS | GOVERNANCE | SET_METRICS | JUDGED
 """Every metric of this package, without the names that stand for another one with a backbone."""
 
 OFFLINE: tuple[str, ...] = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metrics.base import ClipMetric
+from metrics.errors import UnavailableMetricError
 from metrics.view import ClipView
 
 
@@ -16,13 +17,13 @@ class ClipScore:
 
     Attributes:
         value: The score; None unless `status` is `ok`.
-        status: `ok`, or `failed` where the metric raised.
+        status: `ok`, `unavailable` where the metric cannot be computed on this machine, `failed` where it raised.
         error: What it raised; empty for `ok`.
         note: What a person should know beside the value, such as why a clip is flagged.
     """
 
     value: float | None
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "unavailable"]
     error: str = ""
     note: str = ""
 
@@ -42,6 +43,8 @@ def score_view(view: ClipView, metrics: Mapping[str, ClipMetric]) -> dict[str, C
 def _score(view: ClipView, metric: ClipMetric) -> ClipScore:
     try:
         return ClipScore(metric.checked_score(view), "ok", note=metric.note(view))
+    except UnavailableMetricError as error:
+        return ClipScore(None, "unavailable", str(error).replace("\n  hint: ", "; "))
     except Exception as error:  # noqa: BLE001 - one broken metric must not lose the other scores of the clip
         text = str(error) or "no message"
         return ClipScore(None, "failed", f"{type(error).__name__}: {text}")

@@ -106,7 +106,7 @@ _PUBLISHED = (
     ),
     PublishedWeights(
         name="clip-vit-base-patch32",
-        purpose="clip_score, clip_margin, background_consistency",
+        purpose="clip_score, clip_margin, background_consistency (also vbench_)",
         address=f"{_HUB}/openai/clip-vit-base-patch32",
         licence="MIT",
         note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
@@ -134,7 +134,7 @@ _PUBLISHED = (
     ),
     PublishedWeights(
         name="dino-vitb16",
-        purpose="subject_consistency",
+        purpose="subject_consistency (also vbench_)",
         address=f"{_HUB}/facebook/dino-vitb16",
         licence="Apache-2.0",
         note=f"licence not verified; {_UNPINNED}",
@@ -145,6 +145,13 @@ _PUBLISHED = (
         address=f"{_HUB}/facebook/dinov2-base",
         licence="Apache-2.0",
         note=f"licence not verified; {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="qwen2-vl-2b-instruct",
+        purpose="question_answering, canary_accuracy",
+        address=f"{_HUB}/Qwen/Qwen2-VL-2B-Instruct",
+        licence="Apache-2.0",
+        note=f"licence not verified; needs `pip install 'stepbench[judges]'`; {_UNPINNED}",
     ),
     PublishedWeights(
         name="face_detection_yunet_2023mar.onnx",

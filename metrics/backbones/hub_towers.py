@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
+from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.frame_recipe import frame_batches
 from metrics.backbones.model_folder import ModelFolder
 from metrics.backbones.scripts import east_asian
@@ -96,7 +97,6 @@ class _HubTower:
             return self.rule.limit
         return self.model.config.text_config.max_position_embeddings
 
-    @torch.no_grad()
     def embed_text(self, text: str) -> Float64[Tensor, " d"]:
         """See `PromptTower`. Each text is embedded by itself, so its numbers do not depend on others."""
         if text not in self._texts:
@@ -111,7 +111,8 @@ class _HubTower:
             )
             ids = tokens["input_ids"].to(self.model.device)
             mask = None if self.rule.padded else tokens["attention_mask"].to(self.model.device)
-            vectors = pooled(self.model.get_text_features(input_ids=ids, attention_mask=mask))
+            with fixed_arithmetic(self.model.device):
+                vectors = pooled(self.model.get_text_features(input_ids=ids, attention_mask=mask))
             self._texts[text] = unit(vectors)[0]
         return self._texts[text]
 
@@ -164,16 +165,15 @@ class XClipTower(_HubTower):
         # 8 is the default of the class, and a config need not repeat defaults.
         return self.folder.config.get("vision_config", {}).get("num_frames", 8)
 
-    @torch.no_grad()
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "1 d"]:
         """See `PromptTower`; one vector for the clip. A clip that is too short is refused, no frame is repeated."""
         check_frames(frames, self.frames, self.name)
         seen = frames[middle_frames(len(frames), self.frames)]
         pixels = self.folder.recipe.apply(seen)[None]
-        return unit(pooled(self.model.to(pixels.device).get_video_features(pixel_values=pixels)))
+        with fixed_arithmetic(frames.device):
+            return unit(pooled(self.model.to(frames.device).get_video_features(pixel_values=pixels)))
 
 
-@torch.no_grad()
 def embed_frames(
     frames: UInt8[Tensor, "t 3 h w"], prepare: Callable[[Tensor], Tensor], features: Callable[[Tensor], Tensor]
 ) -> Float64[Tensor, "t d"]:
@@ -184,7 +184,8 @@ def embed_frames(
         prepare: Frames to the network's input.
         features: That input to one vector per frame.
     """
-    return torch.cat([unit(features(prepare(batch))) for batch in frame_batches(frames)])
+    with fixed_arithmetic(frames.device):
+        return torch.cat([unit(features(prepare(batch))) for batch in frame_batches(frames)])
 
 
 def middle_frames(frames: int, wanted: int) -> list[int]:

@@ -14,8 +14,8 @@ from metrics.backbones.frame_recipe import FrameRecipe, read_recipe
 from metrics.errors import UnavailableMetricError
 from metrics.weights import WEIGHTS, find_weights
 
-_READ = ("*.safetensors", "*.json", "*.txt", "*.model")
-"""Files that can change a number: weights, configs, vocabularies."""
+_READ = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+"""Files that can change a number: weights, configs, vocabularies, chat templates."""
 
 
 class ModelFolder:
@@ -99,6 +99,11 @@ class ModelFolder:
         logging.set_verbosity_error()
         try:
             return read(self.path, local_files_only=True, **options)
+        except ImportError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UnavailableMetricError(
+                f"{self.path} needs a package that is not installed: {reason}", hint="pip install 'stepbench[judges]'"
+            ) from error
         except Exception as error:  # what a damaged folder raises depends on where it is damaged; the reason is kept
             raise self.unusable(f"{type(error).__name__}: {error}") from error
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class ReferenceSet:
     """
 
     ids: tuple[str, ...]
-    vectors: Float32[Tensor, "clips d"]
+    vectors: Float32[Tensor, "clips d"] = field(repr=False)
     describer: str
 
     @classmethod

@@ -130,7 +130,7 @@ def score_clip(metrics: Mapping[str, Any], extractors: Mapping[str, Any], task: 
     for metric_id, score in scores.items():
         found = {"value": score.value, "n": 1, "status": "ok", "error": None}
         found |= {"note": score.note} if score.note else {}
-        rows[metric_id] |= found if score.status == "ok" else {"error": score.error}
+        rows[metric_id] |= found if score.status == "ok" else {"status": score.status, "error": score.error}
     return ScoredClip(
         rows=list(rows.values()),
         features={feature_id: found for feature_id, found in made.items() if not isinstance(found, str)},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepbench.canonical import sha256_file
 from stepbench.errors import UsageError
 from stepbench.provenance import now
+from stepbench.runs.journal import saving
 from stepbench.weights.catalogue import Weights, find
 from stepbench.weights.fetch_file import fetch_file
 from stepbench.weights.fetch_repository import fetch_repository
@@ -46,24 +49,45 @@ def pull(name: str, *, say: Callable[[str], None]) -> Pulled:
         told = f"{size / 1e6:,.1f} MB" if size else "size not told"
         say(f"{name}: {told} from {weights.address} to {path} (licence: {weights.licence})")
 
-    commit, converted = "", {}
+    with _alone(path):
+        commit, converted = _fetch(weights, path, announce)
+        record = PullRecord(
+            name=name,
+            address=weights.address,
+            revision=commit,
+            licence=weights.licence,
+            pulled_at=now(),
+            converted=converted or None,
+            files=list_files(path),
+        )
+        write_record(path, record)
+    return Pulled(weights, path, fetched=True)
+
+
+def _fetch(weights: Weights, path: Path, announce: Callable[[int], None]) -> tuple[str, dict[str, str]]:
     if weights.repository:
-        commit, converted = fetch_repository(
+        return fetch_repository(
             weights.repository, path, revision=weights.revision, whole_tree=weights.whole_tree, announce=announce
         )
-    else:
-        fetch_file(weights.address, path, sha256=weights.sha256, announce=announce)
-    record = PullRecord(
-        name=name,
-        address=weights.address,
-        revision=commit,
-        licence=weights.licence,
-        pulled_at=now(),
-        converted=converted or None,
-        files=list_files(path),
-    )
-    write_record(path, record)
-    return Pulled(weights, path, fetched=True)
+    fetch_file(weights.address, path, sha256=weights.sha256, announce=announce)
+    return "", {}
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two processes that wrote one partial file would spoil it."""
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{path.name} is being pulled by another process", hint="wait for it") from error
+        try:
+            yield
+        finally:
+            Path(lock.name).unlink(missing_ok=True)
 
 
 def _check_present(weights: Weights, path: Path) -> None:

@@ -234,6 +234,16 @@ def test_damaged_weights_are_named(tmp_path):
         find_tower(folder).embed_text("a cat")
 
 
+def test_a_missing_package_is_named_with_the_extra(weights):
+    class NeedsMore:
+        @staticmethod
+        def from_pretrained(*args, **options):
+            raise ImportError("this processor requires torchvision\nand more words")
+
+    with pytest.raises(UnavailableMetricError, match=r"(?s)requires torchvision\n.*pip install 'stepbench\[judges\]'"):
+        open_folder("clip-vit-base-patch32").load_part(NeedsMore)
+
+
 def test_half_precision_weights_are_computed_in_full(tmp_path):
     folder = write_clip(tmp_path / "clip")
     tensors = {name: value.half() for name, value in load_file(folder / "model.safetensors").items()}
@@ -243,6 +253,17 @@ def test_half_precision_weights_are_computed_in_full(tmp_path):
     model = find_tower(folder).model
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not model.training
+
+
+@pytest.mark.parametrize("name", ["clip-vit-base-patch32", "xclip-base-patch32"])
+def test_the_caller_s_autocast_changes_nothing(weights, name):
+    clip = clips.moving(0, frames=8)
+    plain = find_tower(name).embed_clip(clip), find_tower(name).embed_text("a red kite")
+    find_tower(name)._texts.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = find_tower(name).embed_clip(clip), find_tower(name).embed_text("a red kite")
+    assert all(torch.equal(a, b) for a, b in zip(plain, cast, strict=True))
+    assert not any(vectors.requires_grad for vectors in cast)
 
 
 def test_a_name_or_a_folder_opens_the_same(weights, tmp_path):

@@ -143,6 +143,14 @@ def test_profiles_never_share_an_id(weights, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_vbench_profile_has_a_name_for_runs(weights, name):
+    named, by_option = metrics.build(f"vbench_{name}"), metrics.build(name, profile="vbench")
+    assert named.card.id == f"vbench_{by_option.card.id}"
+    assert value(f"vbench_{name}", clips.batch(2)) == value(name, clips.batch(2), profile="vbench")
+    assert value(f"vbench_{name}", clips.batch(2)) != value(name, clips.batch(2))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_batches_order_and_shards_do_not_matter(weights, name):
     preds = clips.batch(3)
     together = value(name, preds)

@@ -182,6 +182,18 @@ def test_a_place_that_is_no_folder_ends_with_3(stepbench, folder, published):
     assert ended.code == 3
 
 
+def test_two_pulls_of_one_file_do_not_mix(stepbench, folder, published):
+    import fcntl
+
+    folder.mkdir()
+    with (folder / f".{NAME}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = stepbench("weights", "pull", NAME)
+        assert (ended.code, "is being pulled by another process" in ended.err) == (2, True)
+    assert stepbench("weights", "pull", NAME).code == 0
+    assert leftovers(folder) == []
+
+
 def test_unknown_names_suggest_close_ones(stepbench, folder):
     ended = stepbench("weights", "pull", "dino-vitb6")
     assert (ended.code, "did you mean dino-vitb16" in ended.err) == (2, True)

@@ -18,7 +18,7 @@ class FVDInfinity(SetMetric):
     """FVD without the bias of a finite number of clips, as far as a line over 1/n describes that bias.
 
     Needs at least 8 clips on each side, and works well from some hundreds on. It varies more than `FVD` and may be
-    slightly negative.
+    slightly negative; far negative where both sides show the same prompts, since the line is that of independent clips.
 
     Args:
         backbone: As of `FVD`.
@@ -52,7 +52,8 @@ class FVDInfinity(SetMetric):
             formula="intercept of a line through FVD over 1/n, n from a quarter of the clips to all, on both sides",
             source="Chong and Forsyth, CVPR 2020",
             sees="what FVD sees, with a bias that no longer depends on the number of clips to first order",
-            blind_to="prompts; what the backbone cannot see",
+            blind_to="prompts; what the backbone cannot see; takes both sides for independent, so clips of the same "
+            "prompts make it too low",
         )
 
     @classmethod

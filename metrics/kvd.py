@@ -16,7 +16,8 @@ class KVD(SetMetric):
     """Unbiased squared maximum mean discrepancy between the features of two sets of clips.
 
     Its expectation does not depend on the number of clips, so it is of use where there are too few for `FVD`. Around 0
-    it takes both signs: a small negative value means that nothing tells the sets apart.
+    it takes both signs: a small negative value means that nothing tells the sets apart. Where both sides show the same
+    prompts they are not independent, and it lies lower.
 
     Args:
         backbone: As of `FVD`.
@@ -43,7 +44,8 @@ class KVD(SetMetric):
             formula="unbiased MMD^2 with k(a, b) = (a . b / d + 1)^3, over all pairs",
             source="Unterthiner et al., arXiv 1812.01717, 2018; estimator: Binkowski et al., ICLR 2018",
             sees="clips that look or move unlike the reference, and variety that is lost",
-            blind_to="prompts; what the backbone cannot see; its scale depends on that of the features",
+            blind_to="prompts; what the backbone cannot see; takes both sides for independent, so clips of the same "
+            "prompts make it too low",
         )
 
     @classmethod

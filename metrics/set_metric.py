@@ -159,7 +159,7 @@ class SetMetric(FeatureStates, ABC):
             return real_against_real(self.distance, reference, n=len(features), rng=rng, splits=splits)
 
     def interval(self, *, rng: np.random.Generator, draws: int = 200, level: float = 0.95) -> Interval:
-        """Bootstrap interval of the value over clips, within the card's range.
+        """Bootstrap interval of the value over clips, of the reference over pairs, within the card's range.
 
         See `metrics.functional.resampling.bootstrap_interval`.
 
@@ -168,7 +168,8 @@ class SetMetric(FeatureStates, ABC):
         """
         with self._all_processes():
             features, reference = self._rows()
-            options: dict[str, Any] = {"paired": self.distance.paired, "draws": draws, "level": level}
+            pairs = range(len(reference)) if self.distance.paired else None
+            options: dict[str, Any] = {"reference_units": pairs, "draws": draws, "level": level}
             found = bootstrap_interval(self.distance, features, reference, rng=rng, **options)
         return found.within(self.card.range)
 

@@ -82,11 +82,14 @@ def bootstrap_interval(
     *,
     rng: np.random.Generator,
     units: Any = None,
-    paired: bool = False,
+    reference_units: Any = None,
     draws: int = 200,
     level: float = 0.95,
 ) -> Interval:
-    """Interval of a distance by resampling clips, or prompts, of the generated side; the reference stays as it is.
+    """Interval of a distance by resampling clips, or prompts, of the generated side or of both sides together.
+
+    Where both sides show the same prompts, or pairs, they must be drawn together: what a prompt is about moves both.
+    Otherwise the reference stays as it is.
 
     A resample repeats clips, which raises most distances by far more than they vary. What the resamples have on
     average above the value is therefore taken out: the interval is value + quantiles of (resamples - their mean). It
@@ -98,7 +101,8 @@ def bootstrap_interval(
         reference: One row per clip.
         rng: Source of the resamples.
         units: What is drawn as one, such as the prompt of each clip, shape (n,); None draws single clips.
-        paired: Row i of the reference belongs to row i of the features and is drawn with it.
+        reference_units: The units of the reference's clips, shape (m,), of which there must be the same ones; None
+            leaves the reference as it is.
         draws: Number of resamples.
         level: Coverage of the interval, between 0 and 1.
 
@@ -107,22 +111,31 @@ def bootstrap_interval(
     """
     x, y = float64_array(features), float64_array(reference)
     check_same_dimensions(x.shape[1], y.shape[1])
-    labels = np.arange(len(x)) if units is None else np.asarray(units)
-    if labels.shape != (len(x),) or (paired and len(y) != len(x)):
-        raise UndefinedScoreError(
-            f"every clip needs one unit, and in pairs one reference: {len(x)} clips, units of shape {labels.shape}, "
-            f"{len(y)} references"
-        )
     if draws < 2 or not 0 < level < 1:
         raise UndefinedScoreError(f"draws must be at least 2 and level between 0 and 1, got {draws} and {level}")
-    codes = np.unique(labels, return_inverse=True)[1]
-    members = [np.flatnonzero(codes == code) for code in range(codes.max(initial=-1) + 1)]
+    members = _members(len(x), np.arange(len(x)) if units is None else units)
+    with_them = None if reference_units is None else _members(len(y), reference_units)
+    if with_them is not None and with_them.keys() != members.keys():
+        raise UndefinedScoreError(
+            f"both sides must be of the same units to be drawn together, and {len(with_them.keys() ^ members.keys())} "
+            "units are on one side only"
+        )
     if len(members) < 2:
         raise UndefinedScoreError(f"an interval needs at least 2 units to draw from, got {len(members)}")
-    value = float(distance(x, y))
+    value, names = float(distance(x, y)), list(members)
     resampled = np.empty(draws)
     for draw in range(draws):
-        rows = np.concatenate([members[unit] for unit in rng.integers(len(members), size=len(members))])
-        resampled[draw] = float(distance(x[rows], y[rows] if paired else y))
+        drawn = [names[place] for place in rng.integers(len(names), size=len(names))]
+        rows = np.concatenate([members[unit] for unit in drawn])
+        other = y if with_them is None else y[np.concatenate([with_them[unit] for unit in drawn])]
+        resampled[draw] = float(distance(x[rows], other))
     low, high = value + np.quantile(resampled - resampled.mean(), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def _members(clips: int, units: Any) -> dict[Any, np.ndarray]:
+    """Unit -> the places of its clips."""
+    labels = np.asarray(units)
+    if labels.shape != (clips,):
+        raise UndefinedScoreError(f"every clip needs one unit: {clips} clips, units of shape {labels.shape}")
+    return {unit: np.flatnonzero(labels == unit) for unit in dict.fromkeys(labels.tolist())}

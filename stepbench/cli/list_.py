@@ -43,6 +43,8 @@ def list_command(
     }[kind]()
     if json:
         print_records(rows)
+    elif kind == "metrics":
+        _print_metrics(rows)
     elif rows:
         print_table(rows, list(rows[0]))
     else:
@@ -135,6 +137,19 @@ def _metrics() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _print_metrics(rows: list[dict[str, Any]]) -> None:
+    """The metrics that are ready as a table; what keeps the others from it below, told once for all it concerns."""
+    ready = [row for row in rows if row["status"] == "ready"]
+    if ready:
+        print_table(ready, list(ready[0]))
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row not in ready:
+            reasons.setdefault(row["status"], []).append(row["metric"])
+    for reason, names in reasons.items():
+        note(f"unavailable: {', '.join(names)}: {reason}")
 
 
 def _runs(out: Path) -> list[dict[str, Any]]:

@@ -49,8 +49,8 @@ def selftest(*, metrics: Metrics = None, clips: int = 6, json: Json = False) -> 
 
 
 def _answers(names: list[str] | None, count: int) -> list[Answer]:
-    from metrics.errors import MetricError, UnavailableMetricError
-    from metrics.registry import METRICS, OFFLINE, build
+    from metrics.errors import MetricError
+    from metrics.registry import METRICS, OFFLINE, build, find
     from stepbench.progress import track
     from stepbench.validity.graded import built_in_clips
     from stepbench.validity.selftest import answers_of
@@ -61,14 +61,14 @@ def _answers(names: list[str] | None, count: int) -> list[Answer]:
     wanted = [one for name in asked for one in (OFFLINE if name == "offline" else [name])]
     for name in track(wanted, total=len(wanted), description="metrics"):
         try:
-            metric = build(name)
-        except UnavailableMetricError as error:
+            run_options = getattr(find(name).load(), "options_of_a_run", ())
+            prompts = {"distractors": sorted({clip.prompt for clip in clips})} if "distractors" in run_options else {}
+            metric = build(name, **prompts)
+        except MetricError as error:
             if names is not None:
-                raise UsageError(str(error)) from error
+                raise UsageError(error.message, hint=error.hint) from error
             note(f"left out: {error.message}")
             continue
-        except MetricError as error:
-            raise UsageError(error.message, hint=error.hint) from error
         answers.extend(answers_of(metric, clips))
     return answers
 

@@ -20,9 +20,10 @@ class Reference:
     hash: str
 
     def listed(self) -> list[dict[str, Any]]:
-        """Each clip's prompt_id, seed, sample_key and clip_sha256: what a run that is scored against it keeps of it."""
+        """What a run scored against it keeps: prompt_id, seed, unit, sample_key and clip_sha256 of each clip."""
         fields = ("prompt_id", "seed", "sample_key", "clip_sha256")
-        return [{name: row[name] for name in fields} for row in _made(self.run)]
+        units = {prompt.id: prompt.pair_id or prompt.id for prompt in self.run.prompts.values()}
+        return [{**{name: row[name] for name in fields}, "unit": units[row["prompt_id"]]} for row in _made(self.run)]
 
     def clips(self) -> dict[tuple[str, int], ClipFile]:
         """(prompt id, seed) -> master clip."""

@@ -22,8 +22,8 @@ _SUMMARY_FACTS = (
     *("n_units", "mean", "low", "high", "method"),
 )
 _SET_FACTS = (
-    *("metric_id", "metric", "set_key", "value", "low", "high", "n", "n_reference", "n_units", "floor", "floor_n"),
-    *("caution", "status", "error"),
+    *("metric_id", "metric", "set_key", "value", "low", "high", "method", "n", "n_reference", "n_units"),
+    *("floor", "floor_n", "caution", "status", "error"),
 )
 
 
@@ -152,8 +152,9 @@ class Run:
     def set_scores(self) -> pd.DataFrame:
         """One row per set metric that was tried on the clips that stand now.
 
-        Columns: metric_id, metric, set_key, value (NaN unless `status` is `ok`), low, high, n, n_reference, n_units
-        (prompts), floor (real against real), floor_n, caution (why not to trust it far), status, error.
+        Columns: metric_id, metric, set_key, value (NaN unless `status` is `ok`), low, high, method (of the interval),
+        n, n_reference, n_units (prompts), floor (real against real), floor_n, caution (why not to trust it far),
+        status, error.
         """
         import pandas as pd
 

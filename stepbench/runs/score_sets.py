@@ -28,11 +28,18 @@ class SetSides:
         features: One row per clip of the set, float32 (n, d).
         reference: One row per clip of the reference set, float32 (m, d); of paired metrics in the order of `features`.
         units: The prompt of each clip of the set, translations of one another as one.
+        reference_units: Likewise of the reference set.
     """
 
     features: Any
     reference: Any
     units: list[str]
+    reference_units: list[str]
+
+    @property
+    def same_prompts(self) -> bool:
+        """Whether both sides show the same prompts, so that these must be drawn for both together."""
+        return set(self.units) == set(self.reference_units)
 
 
 def score_sets(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[str, Mapping[str, Any]]) -> None:
@@ -70,14 +77,20 @@ def read_sides(
     if listed is None:
         return None
     if card["paired"]:
-        counterpart, places = {(row["prompt_id"], row["seed"]): row["clip_sha256"] for row in listed}, _places(planned)
+        counterpart, places = {(row["prompt_id"], row["seed"]): row for row in listed}, _places(planned)
         others = [counterpart[places[key]] for key in members if places[key] in counterpart]
     else:
-        others = list({row["sample_key"]: row["clip_sha256"] for row in listed}.values())
-    if not own or not others or not known.issuperset([*own, *others]):
+        others = list({row["sample_key"]: row for row in listed}.values())
+    theirs = [row["clip_sha256"] for row in others]
+    if not own or not theirs or not known.issuperset([*own, *theirs]):
         return None
     units = {key: prompt.pair_id or prompt.id for key, prompt, _ in planned}
-    return SetSides(features=store.read(own), reference=store.read(others), units=[units[key] for key in members])
+    return SetSides(
+        features=store.read(own),
+        reference=store.read(theirs),
+        units=[units[key] for key in members],
+        reference_units=[row["unit"] for row in others],
+    )
 
 
 def read_reference(folder: RunFolder, metric_id: str) -> list[dict[str, Any]] | None:
@@ -158,7 +171,8 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
     units, notes = len(set(sides.units)), [distance.caution(len(x), len(y), x.shape[1])]
     try:
         if units > 1:
-            options: dict[str, Any] = {"units": sides.units, "paired": distance.paired, "draws": DRAWS}
+            together = sides.reference_units if sides.same_prompts else None
+            options: dict[str, Any] = {"units": sides.units, "reference_units": together, "draws": DRAWS}
             interval = bootstrap_interval(distance, x, y, rng=_rng(metric_id, "interval"), **options).within(
                 card["range"]
             )
@@ -170,6 +184,7 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
         "n": len(x),
         "n_reference": len(y),
         "n_units": units,
+        "method": _method(units, sides.same_prompts),
         **{name: _number(number) for name, number in (interval._asdict()).items()},
         "floor": _number(floor.value),
         "floor_n": floor.n,
@@ -177,6 +192,12 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
         "status": "ok",
         "error": None,
     }
+
+
+def _method(units: int, together: bool) -> str:
+    if units < 2:
+        return "no interval: one cluster"
+    return f"bootstrap over {units} prompts, {'of both sides together' if together else 'the reference as it is'}"
 
 
 def distance_of(card: Mapping[str, Any]) -> Any:

@@ -69,9 +69,6 @@ def _set_value(keys: Sequence[str], made: Rows, rows: Rows, outcomes: Sequence[s
     stands = row["status"] == "ok"
     scored = sum(key in set(members) for key in keys) if stands else 0
     refused = outcomes.count("refused")
-    method = f"bootstrap over {row['n_units']} prompts, the reference as it is" if stands else "no values"
-    if stands and row["low"] is None:
-        method = "no interval: one cluster"
     return {
         "n_planned": len(keys),
         "n_scored": scored,
@@ -82,7 +79,7 @@ def _set_value(keys: Sequence[str], made: Rows, rows: Rows, outcomes: Sequence[s
         "mean": row["value"] if stands else None,
         "low": row["low"] if stands else None,
         "high": row["high"] if stands else None,
-        "method": method,
+        "method": row["method"] if stands else "no values",
     }
 
 

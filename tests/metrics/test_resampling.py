@@ -79,9 +79,20 @@ def test_units_are_drawn_as_one():
     assert alone == pytest.approx((0.42, 0.58), abs=0.03)
 
 
+def test_prompts_of_both_sides_are_drawn_together():
+    # Prompt k is about the number k, on both sides: the difference is 0 whatever prompts are drawn.
+    units, others = np.repeat(["a", "b", "c"], 2), ["c", "b", "a"]
+    x, y = np.repeat([0.0, 1.0, 2.0], 2)[:, None], np.array([[2.0], [1.0], [0.0]])
+    together = bootstrap_interval(difference_of_means, x, y, rng=rng(), units=units, reference_units=others)
+    assert together == pytest.approx((0, 0))
+    assert np.ptp(bootstrap_interval(difference_of_means, x, y, rng=rng(), units=units)) > 1
+
+
 def test_pairs_are_drawn_together():
     x = rng(2).standard_normal((40, 3))
-    assert bootstrap_interval(difference_of_means, x, x + 1, rng=rng(), paired=True) == pytest.approx((-1, -1))
+    pairs = np.arange(40)
+    together = bootstrap_interval(difference_of_means, x, x + 1, rng=rng(), reference_units=pairs)
+    assert together == pytest.approx((-1, -1))
     assert np.ptp(bootstrap_interval(difference_of_means, x, x + 1, rng=rng())) > 0.1
 
 
@@ -99,10 +110,12 @@ def test_what_has_no_interval_is_refused():
 
     with pytest.raises(UndefinedScoreError, match="at least 2 units to draw from, got 1"):
         interval(units=["a"] * 6)
-    with pytest.raises(UndefinedScoreError, match=r"6 clips, units of shape \(5,\), 6 references"):
+    with pytest.raises(UndefinedScoreError, match=r"every clip needs one unit: 6 clips, units of shape \(5,\)"):
         interval(units=["a"] * 5)
-    with pytest.raises(UndefinedScoreError, match=r"units of shape \(6,\), 4 references"):
-        interval(paired=True, y=x[:4])
+    with pytest.raises(UndefinedScoreError, match=r"every clip needs one unit: 4 clips, units of shape \(6,\)"):
+        interval(reference_units=range(6), y=x[:4])
+    with pytest.raises(UndefinedScoreError, match="drawn together, and 2 units are on one side only"):
+        interval(reference_units=range(4), y=x[:4])
     with pytest.raises(UndefinedScoreError, match="level between 0 and 1, got 1 and 0"):
         interval(draws=1)
     with pytest.raises(UndefinedScoreError, match="got 200 and 95"):

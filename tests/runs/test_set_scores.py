@@ -69,7 +69,7 @@ def test_the_value_is_that_of_the_metric_on_the_clips(stepbench, workplace, refe
         "n_units": 4,
     }
     assert [summary[name] for name in ("mean", "low", "high")] == [row[name] for name in ("value", "low", "high")]
-    assert summary["method"] == "bootstrap over 4 prompts, the reference as it is"
+    assert summary["method"] == row["method"] == "bootstrap over 4 prompts, of both sides together"
     assert "toy_fvd: 8 clips against 8; real against real" in ended.err
     assert "caution: fewer than 256 clips" in ended.err
 
@@ -241,6 +241,14 @@ def test_one_prompt_has_a_value_and_no_interval(stepbench, workplace, reference)
     (row,) = set_rows(workplace / "runs/r")
     assert (row["low"], row["high"], row["n_units"]) == (None, None, 1)
     assert set_summary(workplace / "runs/r")["method"] == "no interval: one cluster"
+
+
+def test_a_reference_of_other_prompts_stays_as_it_is(stepbench, make_suite, workplace, reference):
+    make_suite("five", "six", "seven", "eight", "nine", name="other")
+    assert stepbench("run", "-M", "python:toy_generators:noise", "-t", "other", *SCORED[5:], "r").code == 0
+    (row,) = set_rows(workplace / "runs/r")
+    assert (row["n"], row["n_reference"]) == (10, 8)
+    assert row["method"] == "bootstrap over 5 prompts, the reference as it is"
 
 
 def test_a_small_reference_has_no_floor_and_the_row_says_so(stepbench, workplace, reference):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metrics.registry import METRICS
+from metrics.errors import UnavailableMetricError
+from metrics.registry import METRICS, describe
 from stepbench.validity.graded import CORRUPTIONS, FRAMES, SIDE
 from stepbench.validity.selftest import Answer
 from stepbench.validity.table import LEGEND, markdown, rows_of
@@ -26,12 +28,24 @@ MADE_BY = "<!-- made by docs/metric_pages.py -->\n"
 def pages() -> dict[Path, str]:
     """Every page that there should be, with its text."""
     answers = _answers()
-    classes: list[Any] = [entry.load() for entry in METRICS.values()]
-    by_class = {metric.card.name: metric.card for metric in classes}
-    texts = {PAGES / f"{name}.md": _page(card, answers.get(name, [])) for name, card in by_class.items()}
-    texts[PAGES / "README.md"] = _index(by_class)
+    known = {name: _card(name) for name in METRICS}
+    cards = {card.name: card for card in known.values() if card is not None}
+    texts = {PAGES / f"{name}.md": _page(card, answers.get(name, [])) for name, card in cards.items()}
+    texts[PAGES / "README.md"] = _index(cards, [name for name, card in known.items() if card is None])
     texts[DOCS / "validity.md"] = _validity([answer for own in answers.values() for answer in own])
     return texts
+
+
+def _card(name: str) -> Any:
+    """The card without the hash of weights, which may lie here or not; None where the card begins with the weights."""
+    entry = METRICS[name]
+    card = getattr(entry.load(), "card", None)
+    if card is None and entry.options.get("backbone") in ("shapes", None):
+        try:
+            card = describe(name)
+        except UnavailableMetricError:
+            return None
+    return card if card is None else replace(card, weights_hash="")
 
 
 def _answers() -> dict[str, list[Answer]]:
@@ -92,7 +106,7 @@ def _measured(answers: list[Answer]) -> str:
     )
 
 
-def _index(cards: dict[str, Any]) -> str:
+def _index(cards: dict[str, Any], with_weights: list[str]) -> str:
     families: dict[str, list[Any]] = {}
     for card in cards.values():
         families.setdefault(card.family, []).append(card)
@@ -104,6 +118,10 @@ def _index(cards: dict[str, Any]) -> str:
             arrow = {"higher": "↑", "lower": "↓", "neutral": ""}[card.direction]
             row = [f"[{card.name}]({card.name}.md)", arrow, card.level, needs, _cell(card.formula)]
             parts.append("| " + " | ".join(row) + " |\n")
+    names = ", ".join(f"`{name}`" for name in with_weights)
+    parts.append(
+        f"\n## Cards that need the weights\n\n{names}: `stepbench list metrics` shows them once these are here.\n"
+    )
     return "".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import Tensor
@@ -84,4 +83,4 @@ def in_unit_range(levels: Float32[Tensor, "*shape"]) -> Float32[Tensor, "*shape"
 
 def channels_first(clips: Float32[Tensor, "batch time 3 h w"]) -> Float32[Tensor, "batch 3 time h w"]:
     """The order that 3D convolutions want."""
-    return torch.transpose(clips, 1, 2)
+    return clips.transpose(1, 2)

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from metrics.errors import UnavailableMetricError
 from metrics.weights import weights_hash
 
@@ -38,7 +36,6 @@ def load_model(kind: Any, folder: Path, may_lack: tuple[str, ...] = ()) -> tuple
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
-                dtype=torch.float32,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
@@ -53,7 +50,7 @@ def load_model(kind: Any, folder: Path, may_lack: tuple[str, ...] = ()) -> tuple
             f"{folder} does not hold the weights of a {type(model).__name__}: {what}",
             hint="take a folder whose weights fit its config.json",
         )
-    return model.eval().requires_grad_(False), not missing
+    return model.float().eval().requires_grad_(False), not missing
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def check_backbone(backbone: ClipNetwork, clips: Tensor, too_short: int | None) 
 @pytest.fixture(scope="module")
 def i3d_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("i3d") / "i3d-kinetics-400"
-    torch.save(i3d_state(4), path)
+    torch.save(i3d_state(4), path, _use_new_zipfile_serialization=False)  # the format of its time
     return path
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stepbench.errors import StepbenchError
 from stepbench.runs.folder import RunFolder
-from stepbench.runs.score_sets import distance_of, read_sides
+from stepbench.runs.score_sets import SetSides, distance_of, read_sides
 from stepbench.runs.set_members import set_members
 from stepbench.stats.power import detectable_effect
 from stepbench.stats.set_metrics import set_metric_difference
@@ -52,12 +52,13 @@ def compare_sets(run_a: Run, run_b: Run, metric_id: str, *, level: float, seed: 
     a, b = sides
     draws = 1000 if a.features.size + a.reference.size <= MANY_NUMBERS else 200
     stream = hashlib.sha256(metric_id.encode()).digest()
+    codes = np.unique(a.units, return_inverse=True)[1][:, None]
     try:
         found = set_metric_difference(
-            a.features,
-            b.features,
+            np.hstack([a.features, codes]),
+            np.hstack([b.features, codes]),
             a.reference,
-            distance_of(card),
+            _statistic(distance_of(card), a),
             rng=np.random.default_rng([seed, int.from_bytes(stream[:8], "big")]),
             clusters=a.units,
             draws=draws,
@@ -80,6 +81,26 @@ def compare_sets(run_a: Run, run_b: Run, metric_id: str, *, level: float, seed: 
         "coverage_a": len(places_a) / len(run_a.planned),
         "coverage_b": len(places_b) / len(run_b.planned),
     }
+
+
+def _statistic(distance: Any, sides: SetSides) -> Callable[[np.ndarray, np.ndarray], float]:
+    """The distance of rows whose last column is the number of their prompt, from the reference.
+
+    Where the reference shows the same prompts, a prompt that was drawn twice is there twice on that side too.
+    """
+    if not sides.share_prompts:
+        return lambda rows, reference: distance(rows[:, :-1], reference)
+    prompts, sizes = np.unique(sides.units, return_counts=True)
+    theirs = np.asarray(sides.reference_units)
+    places = [np.flatnonzero(theirs == prompt) for prompt in prompts]
+    staying = np.flatnonzero(~np.isin(theirs, prompts))
+
+    def statistic(rows: np.ndarray, reference: np.ndarray) -> float:
+        times = np.bincount(rows[:, -1].astype(int), minlength=len(prompts)) // sizes
+        drawn = [np.tile(own, count) for own, count in zip(places, times, strict=True)]
+        return distance(rows[:, :-1], reference[np.concatenate([staying, *drawn])])
+
+    return statistic
 
 
 def _places(run: Run, metric_id: str) -> dict[tuple[str, int], str]:

@@ -101,8 +101,8 @@ def bootstrap_interval(
         reference: One row per clip.
         rng: Source of the resamples.
         units: What is drawn as one, such as the prompt of each clip, shape (n,); None draws single clips.
-        reference_units: The units of the reference's clips, shape (m,), of which there must be the same ones; None
-            leaves the reference as it is.
+        reference_units: The units of the reference's clips, shape (m,). Those that both sides have are drawn together,
+            others stay as they are; None leaves all of the reference as it is.
         draws: Number of resamples.
         level: Coverage of the interval, between 0 and 1.
 
@@ -115,19 +115,18 @@ def bootstrap_interval(
         raise UndefinedScoreError(f"draws must be at least 2 and level between 0 and 1, got {draws} and {level}")
     members = _members(len(x), np.arange(len(x)) if units is None else units)
     with_them = None if reference_units is None else _members(len(y), reference_units)
-    if with_them is not None and with_them.keys() != members.keys():
-        raise UndefinedScoreError(
-            f"both sides must be of the same units to be drawn together, and {len(with_them.keys() ^ members.keys())} "
-            "units are on one side only"
-        )
+    alone = [] if with_them is None else [unit for unit in members if unit not in with_them]
+    if alone:
+        raise UndefinedScoreError(f"the reference has no clip of {len(alone)} units, the first is {alone[0]!r}")
     if len(members) < 2:
         raise UndefinedScoreError(f"an interval needs at least 2 units to draw from, got {len(members)}")
     value, names = float(distance(x, y)), list(members)
+    staying = [rows for unit, rows in (with_them or {}).items() if unit not in members]
     resampled = np.empty(draws)
     for draw in range(draws):
         drawn = [names[place] for place in rng.integers(len(names), size=len(names))]
         rows = np.concatenate([members[unit] for unit in drawn])
-        other = y if with_them is None else y[np.concatenate([with_them[unit] for unit in drawn])]
+        other = y if with_them is None else y[np.concatenate([*staying, *(with_them[unit] for unit in drawn)])]
         resampled[draw] = float(distance(x[rows], other))
     low, high = value + np.quantile(resampled - resampled.mean(), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

@@ -30,9 +30,10 @@ def finish(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[str, 
     Raises:
         IncompleteError: A file cannot be written.
     """
-    for leftover in (*folder.path.glob(".*.tmp"), *folder.scores.glob(".*.tmp"), *folder.clips.glob(".*.tmp")):
+    for place in (folder.path, folder.scores, folder.clips, folder.features):
         # Of a process that was killed while it replaced a file.
-        leftover.unlink(missing_ok=True)
+        for leftover in place.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
     order = list(dict.fromkeys(key for key, _, _ in planned))
     scores = {metric_id: folder.read_scores(metric_id) for metric_id in cards}
     _put_in_order(folder.samples(), folder.sample_shards(), made, order)

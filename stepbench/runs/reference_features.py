@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from stepbench.errors import IncompleteError
 from stepbench.runs.folder import RunFolder, write_atomically
+from stepbench.runs.journal import saving
 from stepbench.runs.reference import Reference
 
 
@@ -21,7 +22,8 @@ def take_reference_in(folder: RunFolder, reference: Reference, feature_ids: Iter
     content = {"run_id": reference.run.name, "hash": reference.hash, "clips": listed}
     path = folder.reference_list(reference.hash)
     if not path.is_file():
-        folder.features.mkdir(exist_ok=True)
+        with saving(folder.features):
+            folder.features.mkdir(exist_ok=True)
         write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     _copy(RunFolder(reference.run.folder), folder, listed, feature_ids)
 

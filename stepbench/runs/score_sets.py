@@ -16,8 +16,8 @@ from stepbench.runs.set_members import Rows, set_key, set_members
 Planned = Sequence[tuple[str, Prompt, int]]
 """(sample_key, prompt, seed) in plan order."""
 
-DRAWS = 200
-"""Resamples behind an interval."""
+DRAWS, FEW_DRAWS, MANY_NUMBERS = 200, 60, 2_000_000
+"""Resamples behind an interval; fewer where there are so many numbers that a distance takes seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,9 @@ class SetSides:
     reference_units: list[str]
 
     @property
-    def same_prompts(self) -> bool:
-        """Whether both sides show the same prompts, so that these must be drawn for both together."""
-        return set(self.units) == set(self.reference_units)
+    def share_prompts(self) -> bool:
+        """Whether the reference shows every prompt of the set, so that both sides must be drawn together."""
+        return set(self.units) <= set(self.reference_units)
 
 
 def score_sets(folder: RunFolder, planned: Planned, made: Rows, cards: Mapping[str, Mapping[str, Any]]) -> None:
@@ -171,8 +171,8 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
     units, notes = len(set(sides.units)), [distance.caution(len(x), len(y), x.shape[1])]
     try:
         if units > 1:
-            together = sides.reference_units if sides.same_prompts else None
-            options: dict[str, Any] = {"units": sides.units, "reference_units": together, "draws": DRAWS}
+            together = sides.reference_units if sides.share_prompts else None
+            options: dict[str, Any] = {"units": sides.units, "reference_units": together, "draws": _draws(sides)}
             interval = bootstrap_interval(distance, x, y, rng=_rng(metric_id, "interval"), **options).within(
                 card["range"]
             )
@@ -184,7 +184,7 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
         "n": len(x),
         "n_reference": len(y),
         "n_units": units,
-        "method": _method(units, sides.same_prompts),
+        "method": _method(units, sides),
         **{name: _number(number) for name, number in (interval._asdict()).items()},
         "floor": _number(floor.value),
         "floor_n": floor.n,
@@ -194,10 +194,15 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
     }
 
 
-def _method(units: int, together: bool) -> str:
+def _draws(sides: SetSides) -> int:
+    return DRAWS if sides.features.size + sides.reference.size <= MANY_NUMBERS else FEW_DRAWS
+
+
+def _method(units: int, sides: SetSides) -> str:
     if units < 2:
         return "no interval: one cluster"
-    return f"bootstrap over {units} prompts, {'of both sides together' if together else 'the reference as it is'}"
+    other = "of both sides together" if sides.share_prompts else "the reference as it is"
+    return f"bootstrap over {units} prompts, {other}, {_draws(sides)} draws"
 
 
 def distance_of(card: Mapping[str, Any]) -> Any:
@@ -221,9 +226,10 @@ def _without_counterpart(
     folder: RunFolder, planned: Planned, made: Rows, metric_id: str, card: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Rows of the clips that a paired metric has nothing to compare with."""
-    if not card["paired"]:
+    listed = read_reference(folder, metric_id)
+    if not card["paired"] or listed is None:
         return {}
-    there = {(row["prompt_id"], row["seed"]) for row in read_reference(folder, metric_id) or ()}
+    there = {(row["prompt_id"], row["seed"]) for row in listed}
     return {
         key: {
             "sample_key": key,

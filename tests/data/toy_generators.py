@@ -25,6 +25,11 @@ def dim(prompt: str, seed: int) -> np.ndarray:
     return noise(prompt, seed) // 2
 
 
+def touched(prompt: str, seed: int) -> np.ndarray:
+    """`noise` without odd levels: hardly another clip."""
+    return noise(prompt, seed) & 0xFE
+
+
 def obedient(prompt: str, seed: int) -> np.ndarray | list[str] | None:
     """`noise`, unless the prompt's first word is one of those below. The variable TOY_MENDED ends all trouble."""
     frames = noise(prompt, seed)

@@ -86,6 +86,16 @@ def test_prompts_of_both_sides_are_drawn_together():
     together = bootstrap_interval(difference_of_means, x, y, rng=rng(), units=units, reference_units=others)
     assert together == pytest.approx((0, 0))
     assert np.ptp(bootstrap_interval(difference_of_means, x, y, rng=rng(), units=units)) > 1
+    # What only the reference shows is there whatever is drawn.
+    counted = bootstrap_interval(
+        lambda x, y: float(np.sum(y == 9)),
+        x,
+        np.vstack([y, [[9.0]]]),
+        rng=rng(),
+        units=units,
+        reference_units=[*others, "d"],
+    )
+    assert counted == (1, 1)
 
 
 def test_pairs_are_drawn_together():
@@ -114,7 +124,7 @@ def test_what_has_no_interval_is_refused():
         interval(units=["a"] * 5)
     with pytest.raises(UndefinedScoreError, match=r"every clip needs one unit: 4 clips, units of shape \(6,\)"):
         interval(reference_units=range(6), y=x[:4])
-    with pytest.raises(UndefinedScoreError, match="drawn together, and 2 units are on one side only"):
+    with pytest.raises(UndefinedScoreError, match="the reference has no clip of 2 units, the first is 4"):
         interval(reference_units=range(4), y=x[:4])
     with pytest.raises(UndefinedScoreError, match="level between 0 and 1, got 1 and 0"):
         interval(draws=1)

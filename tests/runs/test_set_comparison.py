@@ -29,6 +29,8 @@ def runs(stepbench, make_suite, workplace, monkeypatch) -> Path:
     """`b` is at half the brightness of `a` and of the reference."""
     make_suite(*TEXTS)
     install_plugin(monkeypatch)
+    # As of many numbers: few draws, fast.
+    monkeypatch.setattr("stepbench.set_comparison.MANY_NUMBERS", 0)
     assert make(stepbench, "noise", "ref", "--seeds", "7..8", "--no-score") == 0
     assert make(stepbench, "noise", "a", *SET) == make(stepbench, "dim", "b", *SET) == 0
     return workplace / "runs"
@@ -58,14 +60,13 @@ def test_the_row_is_that_of_the_statistics_on_the_features(stepbench, runs):
         lambda x, y: float(frechet_distance(x, y)),
         rng=np.random.default_rng(1),
         clusters=[text for text in TEXTS for _ in range(2)],
+        draws=100,
     )
     assert row["n"] == expected.n_clusters == 8
     assert row["mean_a"] == pytest.approx(expected.value_a) == set_rows(runs / "a")[0]["value"]
     assert row["mean_b"] == pytest.approx(expected.value_b) == set_rows(runs / "b")[0]["value"]
     assert row["difference"] == pytest.approx(expected.estimate)
     assert row["difference"] > 1000
-    # Other draws of the same bootstrap.
-    assert [row["low"], row["high"]] == pytest.approx([expected.low, expected.high], rel=0.05)
     assert row["p"] == pytest.approx(expected.p, abs=0.01)
     assert row["low"] < row["difference"] < row["high"]
     assert 0 < row["detectable_effect"] < row["difference"]
@@ -80,6 +81,32 @@ def test_the_same_comparison_gives_the_same_numbers_whatever_stands_beside_it(ru
     assert first == second
     swapped = row_of(api.compare(runs / "b", runs / "a"))
     assert swapped["difference"] == -first["difference"]
+
+
+def test_prompts_that_the_reference_shows_too_are_drawn_on_both_sides(stepbench, runs):
+    # The reference is `a` itself: with both sides drawn together its distance is 0 in every draw.
+    against = ("-m", "toy_fvd", "--reference", "runs/a", "--seeds", "0..1")
+    assert make(stepbench, "noise", "same", *against) == make(stepbench, "touched", "c", *against) == 0
+    row = row_of(api.compare(runs / "same", runs / "c"))
+    a, b = features(runs / "a"), features(runs / "c")
+    prompts = np.repeat(np.arange(8), 2)
+
+    def together(rows: np.ndarray, reference: np.ndarray) -> float:
+        theirs = [reference[prompts == prompt] for prompt in rows[::2, -1]]
+        return float(frechet_distance(rows[:, :-1], np.concatenate(theirs)))
+
+    def apart(rows: np.ndarray, reference: np.ndarray) -> float:
+        return float(frechet_distance(rows[:, :-1], reference))
+
+    def width(statistic) -> float:
+        sides = [np.column_stack([rows, prompts]) for rows in (a, b)]
+        options = {"rng": np.random.default_rng(2), "clusters": prompts, "permutations": 0, "draws": 400}
+        found = set_metric_difference(*sides, a, statistic, **options)
+        return found.high - found.low
+
+    assert row["mean_a"] == pytest.approx(0, abs=1e-6)
+    assert row["high"] - row["low"] == pytest.approx(width(together), rel=0.25)
+    assert width(apart) != pytest.approx(width(together), rel=1)
 
 
 def test_equal_clips_are_not_separable(stepbench, runs):

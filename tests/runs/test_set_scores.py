@@ -69,7 +69,7 @@ def test_the_value_is_that_of_the_metric_on_the_clips(stepbench, workplace, refe
         "n_units": 4,
     }
     assert [summary[name] for name in ("mean", "low", "high")] == [row[name] for name in ("value", "low", "high")]
-    assert summary["method"] == row["method"] == "bootstrap over 4 prompts, of both sides together"
+    assert summary["method"] == row["method"] == "bootstrap over 4 prompts, of both sides together, 200 draws"
     assert "toy_fvd: 8 clips against 8; real against real" in ended.err
     assert "caution: fewer than 256 clips" in ended.err
 
@@ -119,6 +119,12 @@ def test_a_reference_that_cannot_be_written_is_none_the_worse(stepbench, workpla
     assert stepbench(*SCORED, "s").code == 0
     assert len(seen) == 32
     assert set_rows(workplace / "runs/r") == set_rows(workplace / "runs/s")
+
+
+def test_many_numbers_have_fewer_draws(stepbench, workplace, reference, monkeypatch):
+    monkeypatch.setattr("stepbench.runs.score_sets.MANY_NUMBERS", 63)
+    assert stepbench(*SCORED, "r").code == 0
+    assert set_rows(workplace / "runs/r")[0]["method"].endswith(", 60 draws")
 
 
 def test_a_torn_feature_file_is_made_again(stepbench, workplace, reference, seen):
@@ -248,7 +254,7 @@ def test_a_reference_of_other_prompts_stays_as_it_is(stepbench, make_suite, work
     assert stepbench("run", "-M", "python:toy_generators:noise", "-t", "other", *SCORED[5:], "r").code == 0
     (row,) = set_rows(workplace / "runs/r")
     assert (row["n"], row["n_reference"]) == (10, 8)
-    assert row["method"] == "bootstrap over 5 prompts, the reference as it is"
+    assert row["method"] == "bootstrap over 5 prompts, the reference as it is, 200 draws"
 
 
 def test_a_small_reference_has_no_floor_and_the_row_says_so(stepbench, workplace, reference):

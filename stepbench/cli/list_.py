@@ -43,6 +43,8 @@ def list_command(
     }[kind]()
     if json:
         print_records(rows)
+    elif kind == "metrics":
+        _print_metrics(rows)
     elif rows:
         print_table(rows, list(rows[0]))
     else:
@@ -135,6 +137,16 @@ def _metrics() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _print_metrics(rows: list[dict[str, Any]]) -> None:
+    """The table says which are ready; below it stands, once for all metrics that share it, why the others are not."""
+    told = [row | {"status": "ready" if row["status"] == "ready" else "not here"} for row in rows]
+    print_table(told, max((list(row) for row in rows), key=len), whole=["id", "status"])
+    for reason in dict.fromkeys(row["status"] for row in rows if row["status"] != "ready"):
+        note(f"not here: {', '.join(row['metric'] for row in rows if row['status'] == reason)}: {reason}")
+    if any(row["status"] != "ready" for row in rows):
+        note("`stepbench weights list` shows what there is to fetch, `stepbench weights pull NAME` fetches it")
 
 
 def _runs(out: Path) -> list[dict[str, Any]]:

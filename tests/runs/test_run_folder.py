@@ -30,7 +30,7 @@ def test_tables_have_their_columns(run):
     ]
     assert run.scores().columns.tolist() == [
         *("sample_key", "prompt_id", "seed", "language", "category", "pair_id", "metric_id", "metric"),
-        *("value", "n", "status", "error"),
+        *("value", "n", "status", "error", "note"),
     ]
     assert set(run.summary().columns) >= {
         *("metric", "metric_id", "direction", "unit", "n_planned", "n_scored", "n_failed", "n_refused"),

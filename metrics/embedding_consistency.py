@@ -56,7 +56,7 @@ class _VectorConsistency(ClipMetric):
     def score(self, view: ClipView) -> float:
         """The consistency of one clip."""
         encoder = self.encoder
-        vectors = view.once(("frame encoder", id(encoder)), lambda: encoder.embed_clip(view.frames))
+        vectors = view.once(("frame encoder", encoder), lambda: encoder.embed_clip(view.frames))
         return vector_consistency(vectors)
 
 

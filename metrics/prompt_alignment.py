@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from metrics.view import ClipView
 from metrics.weights import WEIGHTS, find_weights
 
 MOST_DISTRACTORS = 64
+_STATES = ("clip_vectors", "text_vectors", "prompt_keys")
 
 
 class _PromptMetric(ClipMetric):
@@ -59,7 +61,7 @@ class _PromptMetric(ClipMetric):
 
     def _vectors(self, view: ClipView) -> Float64[Tensor, "seen d"]:
         tower = self.tower
-        return view.once(("prompt tower", id(tower)), lambda: tower.embed_clip(view.frames))
+        return view.once(("prompt tower", tower), lambda: tower.embed_clip(view.frames))
 
     def _prompt(self, view: ClipView) -> str:
         prompt = view.prompt or ""
@@ -81,7 +83,7 @@ class PromptScore(_PromptMetric):
 
     def __init__(self, *, weights: str | Path | None = None, **kwargs: Any) -> None:
         super().__init__(weights=weights, **kwargs)
-        for state in ("clip_vectors", "text_vectors", "prompt_keys"):
+        for state in _STATES:
             self.add_state(state, [], dist_reduce_fx="cat")
 
     def score(self, view: ClipView) -> float:
@@ -107,7 +109,8 @@ class PromptScore(_PromptMetric):
         Raises:
             UndefinedScoreError: No clip was seen.
         """
-        clips, texts, _, _ = self._kept()
+        with self._all_processes():
+            clips, texts, _, _ = self._kept()
         return float((clips * texts).sum(dim=1).mean())
 
     def margin(self) -> PromptMargin:
@@ -116,16 +119,40 @@ class PromptScore(_PromptMetric):
         Raises:
             UndefinedScoreError: Some language has a single prompt.
         """
-        return prompt_margin(*self._kept())
+        with self._all_processes():
+            kept = self._kept()
+        return prompt_margin(*kept)
+
+    def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
+        # A process without clips must send matrices too, or the others wait for them.
+        for state in _STATES:
+            setattr(self, state, [self._joined(state)])
+        super()._sync_dist(*args, **kwargs)
+
+    @contextmanager
+    def _all_processes(self) -> Iterator[None]:
+        """Inside, what is kept is that of all processes."""
+        syncing = self._to_sync and not self._is_synced
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=syncing, should_unsync=syncing):
+            yield
 
     def _append(self, state: str, row: Tensor) -> None:
         getattr(self, state).append(row[None].to(self.device))
 
     def _kept(self) -> tuple[Tensor, Tensor, Int64[Tensor, " n"], Int64[Tensor, " n"]]:
-        if len(self.clip_vectors) == 0:
+        clips, texts, keys = map(self._joined, _STATES)
+        if not len(clips):
             raise UndefinedScoreError(f"{self.card.name} has seen no clip", hint="call update() first")
-        clips, texts, keys = map(dim_zero_cat, (self.clip_vectors, self.text_vectors, self.prompt_keys))
         return clips, texts, keys[:, 0], keys[:, 1]
+
+    def _joined(self, state: str) -> Tensor:
+        """One row per clip; no rows of the right width where there is no clip."""
+        rows = getattr(self, state)
+        if len(rows):
+            return dim_zero_cat(rows)
+        if state == "prompt_keys":
+            return torch.zeros(0, 2, dtype=torch.int64, device=self.device)
+        return torch.zeros(0, len(self.tower.embed_text("a")), dtype=torch.float64, device=self.device)
 
 
 class DistractorMargin(_PromptMetric):

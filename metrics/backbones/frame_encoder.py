@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metrics.backbones.frame_recipe import FrameRecipe
 from metrics.backbones.hub_towers import embed_frames, pooled
-from metrics.backbones.model_folder import ModelFolder, open_folder
+from metrics.backbones.published_model import PublishedModel, open_folder
 from metrics.errors import MetricError
 
 Profile = Literal["strict", "vbench"]
@@ -39,7 +39,7 @@ class FrameEncoder:
         MetricError: VBench has no such network.
     """
 
-    def __init__(self, folder: ModelFolder, profile: Profile) -> None:
+    def __init__(self, folder: PublishedModel, profile: Profile) -> None:
         self.kind = str(folder.config.get("model_type"))
         if self.kind not in _CLASSES:
             raise folder.unusable(f"model_type {self.kind!r} is not one of {', '.join(_CLASSES)}")
@@ -51,7 +51,7 @@ class FrameEncoder:
 
     @property
     def weights_hash(self) -> str:
-        """See `ModelFolder.hash`."""
+        """See `PublishedModel.hash`."""
         return self.folder.hash
 
     @cached_property
@@ -108,7 +108,7 @@ def find_encoder(weights: str | Path, profile: str) -> FrameEncoder:
 
 @lru_cache(maxsize=4)
 def _encoder(name: str, path: Path, changed: int, profile: Profile) -> FrameEncoder:
-    return FrameEncoder(ModelFolder(path, name), profile)
+    return FrameEncoder(PublishedModel(path, name), profile)
 
 
 def _use_original_dino(model: Any) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.frame_recipe import frame_batches
-from metrics.backbones.model_folder import ModelFolder
+from metrics.backbones.published_model import PublishedModel
 from metrics.backbones.scripts import east_asian
 from metrics.errors import UndefinedScoreError
 from metrics.functional.checks import check_frames
@@ -62,7 +62,7 @@ class _HubTower:
         UnavailableMetricError: The folder holds another kind of network.
     """
 
-    def __init__(self, folder: ModelFolder) -> None:
+    def __init__(self, folder: PublishedModel) -> None:
         kind = folder.config.get("model_type")
         if kind not in FAMILIES:
             raise folder.unusable(f"model_type {kind!r} is not one of {', '.join(FAMILIES)}")
@@ -73,7 +73,7 @@ class _HubTower:
 
     @property
     def weights_hash(self) -> str:
-        """See `ModelFolder.hash`."""
+        """See `PublishedModel.hash`."""
         return self.folder.hash
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Protocol
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
-from metrics.backbones.model_folder import ModelFolder, open_folder
+from metrics.backbones.published_model import PublishedModel, open_folder
 
 
 class PromptTower(Protocol):
@@ -90,5 +90,5 @@ def _shapes() -> PromptTower:
 def _tower(name: str, path: Path, changed: int) -> PromptTower:
     from metrics.backbones.hub_towers import FrameTower, XClipTower
 
-    folder = ModelFolder(path, name)
+    folder = PublishedModel(path, name)
     return XClipTower(folder) if folder.config.get("model_type") == "xclip" else FrameTower(folder)

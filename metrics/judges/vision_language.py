@@ -13,7 +13,7 @@ from torch import Tensor
 
 from metrics.backbones.arithmetic import fixed_arithmetic
 from metrics.backbones.hub_towers import middle_frames
-from metrics.backbones.model_folder import ModelFolder, open_folder
+from metrics.backbones.published_model import PublishedModel, open_folder
 from metrics.errors import UndefinedScoreError
 from metrics.functional.pixels import interleaved
 from metrics.judges.protocol import Answer
@@ -35,7 +35,7 @@ class VisionLanguageJudge:
 
     policy = f"{FRAMES}mid-yesno-v1"
 
-    def __init__(self, folder: ModelFolder) -> None:
+    def __init__(self, folder: PublishedModel) -> None:
         self.folder = folder
 
     @property
@@ -47,7 +47,7 @@ class VisionLanguageJudge:
 
     @property
     def weights_hash(self) -> str:
-        """See `ModelFolder.hash`."""
+        """See `PublishedModel.hash`."""
         return self.folder.hash
 
     @cached_property
@@ -129,4 +129,4 @@ def find_judge(weights: str | Path) -> VisionLanguageJudge:
 
 @lru_cache(maxsize=1)
 def _judge(name: str, path: Path, changed: int) -> VisionLanguageJudge:
-    return VisionLanguageJudge(ModelFolder(path, name))
+    return VisionLanguageJudge(PublishedModel(path, name))

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from tiny_models import write_clip, write_xclip
 
 from metrics.backbones.hub_towers import middle_frames
-from metrics.backbones.model_folder import ModelFolder, open_folder
 from metrics.backbones.prompt_tower import find_tower
+from metrics.backbones.published_model import PublishedModel, open_folder
 from metrics.errors import ClipError, UnavailableMetricError, UndefinedScoreError
 
 NAMES = {
@@ -179,13 +179,13 @@ def test_the_same_tower_is_loaded_once(weights):
 
 def test_the_hash_follows_every_file_that_can_change_a_number(tmp_path):
     folder = write_clip(tmp_path / "clip")
-    before = ModelFolder(folder, "clip").hash
-    assert ModelFolder(folder, "other name").hash == before
+    before = PublishedModel(folder, "clip").hash
+    assert PublishedModel(folder, "other name").hash == before
     (folder / "README.md").write_text("of no account")
-    assert ModelFolder(folder, "clip").hash == before
+    assert PublishedModel(folder, "clip").hash == before
     config = folder / "preprocessor_config.json"
     config.write_text(config.read_text().replace("0.48145466", "0.5"))
-    assert ModelFolder(folder, "clip").hash != before
+    assert PublishedModel(folder, "clip").hash != before
 
 
 def test_missing_weights_name_the_command(tmp_path, monkeypatch):

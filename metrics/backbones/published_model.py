@@ -1,4 +1,4 @@
-"""A published model as a folder on this machine: what identifies it, and how its parts are read. Never a pickle."""
+"""A published model on this machine: what identifies its folder, and how its parts are read. Never a pickle."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _READ = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 """Files that can change a number: weights, configs, vocabularies, chat templates."""
 
 
-class ModelFolder:
-    """A folder in the layout of the Hugging Face hub. Making the object reads nothing.
+class PublishedModel:
+    """A model in a folder as the Hugging Face hub lays it out. Making the object reads nothing.
 
     Args:
         path: The folder.
@@ -112,21 +112,21 @@ class ModelFolder:
                 logging.enable_progress_bar()
 
 
-def open_folder(weights: str | Path) -> ModelFolder:
+def open_folder(weights: str | Path) -> PublishedModel:
     """The folder of a name in `metrics.weights.WEIGHTS`, or any folder of the same kind of model.
 
     Raises:
         UnavailableMetricError: There is none.
     """
     if isinstance(weights, str) and weights in WEIGHTS:
-        return ModelFolder(find_weights(weights), weights)
+        return PublishedModel(find_weights(weights), weights)
     path = Path(weights)
     if not path.is_dir():
         raise UnavailableMetricError(
             f"there are no weights called {str(weights)!r}, nor such a folder",
             hint="`stepbench weights list` shows the names",
         )
-    return ModelFolder(path, path.name)
+    return PublishedModel(path, path.name)
 
 
 def _sha256(file: Path) -> str:

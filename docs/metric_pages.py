@@ -141,7 +141,7 @@ def _validity(answers: list[Answer]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("](", "]\\(").replace("\n", " ")
 
 
 if __name__ == "__main__":

@@ -139,8 +139,8 @@ def test_metrics_are_listed_as_ready_or_with_the_command(stepbench, weights, cli
     assert rows["flicker"]["status"] == rows["shapes_score"]["status"] == "ready"
     assert f"the weights {NAME} are not at" in rows["clip_score"]["status"]
     table = stepbench("list", "metrics")
-    assert "not here: clip_score, clip_margin, clip_tokens_cut, background_consistency" in table.err
-    assert "stepbench weights pull NAME" in table.err
+    assert "unavailable: clip_score, clip_margin, clip_tokens_cut, background_consistency" in table.err
+    assert f"stepbench weights pull {NAME}" in table.err
     assert "the weights" not in table.out
     install(clip_model, weights)
     rows = {row["metric"]: row for row in stepbench("list", "metrics", "--json").records()}

@@ -166,7 +166,7 @@ class MetricEntry:
             # Metrics of other packages need not derive from the base that has this.
             getattr(found, "check_available", lambda: None)()
         except UnavailableMetricError as error:
-            return error.message
+            return str(error)
         return ""
 
 

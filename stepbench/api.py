@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
 from stepbench.runs.execute import Work, execute, rescore
 from stepbench.runs.metric_set import choose_metrics
-from stepbench.runs.plan import Plan, make_plan
+from stepbench.runs.plan import Plan, make_plan, plan_name
 from stepbench.runs.reference import open_reference
 from stepbench.runs.run import Run, open_run
 from stepbench.runs.store_clip import Keep
@@ -167,5 +166,4 @@ def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) ->
 
 def default_run_id(planned: Plan, generator: Generator) -> str:
     """`<suite>-<generator>-<8 hex of the plan hash>`: the same command finds its own run again."""
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", generator.card.name).strip("-.")[:40].strip("-.")
-    return f"{planned.suite.name}-{slug}-{planned.hash[:8]}"
+    return plan_name(planned.suite.name, generator.card.name, planned.hash)

@@ -16,7 +16,7 @@ from stepbench.generators.protocol import Generator
 from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer, saving
-from stepbench.runs.plan import PlannedSample
+from stepbench.runs.plan import PlannedSample, plan_name
 from stepbench.runs.sample_worker import MadeSample, SampleTask, sample_worker
 from stepbench.runs.store_clip import Keep
 
@@ -42,8 +42,7 @@ def generate_missing(
     """
     scratch_prefix = f".tmp-{shard or 'all'}-"
     _remove_leftovers(folder, scratch_prefix)
-    done = folder.read_samples()
-    tasks = list(_pending(folder, samples, done))
+    tasks = list(_pending(folder, samples, folder.read_samples(), _name(folder)))
     if not tasks:
         # Nothing to load a model for.
         return
@@ -59,8 +58,13 @@ def generate_missing(
         _remove_leftovers(folder, scratch_prefix)
 
 
+def _name(folder: RunFolder) -> str:
+    info = folder.read_info()
+    return plan_name(info["suite"]["name"], info["generator"]["name"], info["plan_hash"])
+
+
 def _pending(
-    folder: RunFolder, samples: Sequence[PlannedSample], done: Mapping[str, dict[str, Any]]
+    folder: RunFolder, samples: Sequence[PlannedSample], done: Mapping[str, dict[str, Any]], run: str
 ) -> Iterator[SampleTask]:
     planned = set()
     present = set(os.listdir(folder.clips))
@@ -77,6 +81,7 @@ def _pending(
             seed=sample.seed,
             settings=sample.settings,
             attempt=row["attempt"] + 1 if row else 1,
+            run=run,
         )
 
 

@@ -19,13 +19,14 @@ from stepbench.errors import IncompleteError, Refused, StepbenchError
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import Request, Settings
+from stepbench.runs.clip_origin import origin_text
 from stepbench.runs.journal import saving
 from stepbench.runs.store_clip import Keep, store_clip
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTask:
-    """One planned sample as it is sent to a worker."""
+    """One planned sample as it is sent to a worker. `run` is the name that follows from the plan, for the clip to bear."""
 
     key: str
     prompt_id: str
@@ -33,6 +34,7 @@ class SampleTask:
     seed: int
     settings: Settings
     attempt: int
+    run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,10 @@ def make_sample(
         clip = generator.generate(request)
         returned = time.perf_counter()
         stem = f"{task.prompt_id}-s{task.seed}"
-        facts, making = store_clip(clip, scratch, stem, keep)
+        origin = origin_text(
+            generator.card, task.text, task.settings, run=task.run, sample_key=task.key, seed=task.seed
+        )
+        facts, making = store_clip(clip, scratch, stem, keep, origin=origin)
         ended = time.perf_counter()
         seconds = {
             **_finite("seconds", clip.seconds),

@@ -26,7 +26,7 @@ from stepbench.runs.store_clip import Keep, store_clip
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTask:
-    """One planned sample as it is sent to a worker. `run` is the name that follows from the plan, for the clip to bear."""
+    """One planned sample as it is sent to a worker. `run` is the name that its clip bears, from `plan_name`."""
 
     key: str
     prompt_id: str

@@ -55,10 +55,11 @@ def copy_without_tags(source: Path, target: Path) -> None:
         try:
             with av.open(str(target), "w", format="mp4", options=options) as output:
                 _copy(container, output)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, ValueError) as error:
+            # A codec that MP4 does not know is a ValueError.
             target.unlink(missing_ok=True)
             raise VideoError(
-                f"{source.name}: cannot be copied into an MP4: {error.strerror}", hint="deliver H.264 in an .mp4"
+                f"{source.name}: cannot be copied into an MP4: {error}", hint="deliver H.264 in an .mp4"
             ) from error
 
 

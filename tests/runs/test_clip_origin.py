@@ -1,4 +1,4 @@
-"""Where a clip comes from, in the clip: read back from the file, equal however the work was done, hidden from annotators."""
+"""Where a clip comes from, in the clip: read back from the file, equal however it was made, hidden from annotators."""
 
 from __future__ import annotations
 

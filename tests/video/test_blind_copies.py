@@ -90,11 +90,11 @@ def test_what_is_no_video_or_does_not_fit_into_an_mp4_is_refused(tmp_path):
         copy_without_tags(tmp_path / "text.mp4", tmp_path / "out.mp4")
     with pytest.raises(VideoError, match="no video file at"):
         tags_of(tmp_path / "none.mp4")
-    with av.open(str(tmp_path / "huffyuv.mkv"), "w") as container:
+    with av.open(str(tmp_path / "huffyuv.avi"), "w") as container:
         video = container.add_stream("huffyuv", rate=8)
         video.width, video.height, video.pix_fmt = 48, 32, "rgb24"
         container.mux(video.encode(av.VideoFrame.from_ndarray(FRAMES[0].transpose(1, 2, 0).copy(), format="rgb24")))
         container.mux(video.encode(None))
     with pytest.raises(VideoError, match="cannot be copied into an MP4"):
-        copy_without_tags(tmp_path / "huffyuv.mkv", tmp_path / "out.mp4")
+        copy_without_tags(tmp_path / "huffyuv.avi", tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()

@@ -27,6 +27,8 @@ COMMANDS = {
     "score": "Score a run that exists, without generating.",
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "cost": "What clips cost: seconds by stage, memory, joules, price per accepted clip.",
+    "review": "Hold clips against a quality policy: accept, human review or reject, with reasons.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",

@@ -18,6 +18,7 @@ from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer, saving
 from stepbench.runs.plan import PlannedSample, plan_name
 from stepbench.runs.sample_worker import MadeSample, SampleTask, sample_worker
+from stepbench.runs.start import update_info
 from stepbench.runs.store_clip import Keep
 
 
@@ -46,7 +47,8 @@ def generate_missing(
     if not tasks:
         # Nothing to load a model for.
         return
-    make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout)
+    _note_machine(folder, workers)
+    make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout, alone=workers == 1)
     results = run_tasks(make_worker, tasks, workers=workers, timeout=timeout)
     try:
         # `closing` ends the workers also when Ctrl-C or a full disk ends the loop.
@@ -56,6 +58,18 @@ def generate_missing(
                 rows.add(row, seconds=row.get("seconds", {}).get("total", math.inf))
     finally:
         _remove_leftovers(folder, scratch_prefix)
+
+
+def _note_machine(folder: RunFolder, workers: int) -> None:
+    """Say in `run.json` on what the clips are made: seconds and joules of other machines are other measures."""
+
+    def noted(info: dict[str, Any]) -> dict[str, Any]:
+        environment = info["environment"] or {}
+        machine = {"cpu": environment.get("cpu"), "gpus": environment.get("gpus"), "workers": workers}
+        known = info.get("made_on", [])
+        return info | {"made_on": known if machine in known else [*known, machine]}
+
+    update_info(folder, noted)
 
 
 def _name(folder: RunFolder) -> str:

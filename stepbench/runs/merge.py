@@ -108,12 +108,14 @@ def _bring_features(folder: RunFolder, runs: Sequence[Run]) -> None:
 def _united(info: dict[str, Any], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     cards = dict(info["metric_cards"])
     environments = list(info["earlier_environments"])
+    machines = list(info.get("made_on", []))
     for other in infos:
         cards |= other["metric_cards"]
+        machines += [machine for machine in other.get("made_on", []) if machine not in machines]
         for environment in [*other["earlier_environments"], other["environment"]]:
             if environment not in (None, info["environment"], *environments):
                 environments.append(environment)
-    return info | {"metric_cards": cards, "earlier_environments": environments}
+    return info | {"metric_cards": cards, "made_on": machines, "earlier_environments": environments}
 
 
 def _refuse_other_plans(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stepbench.costs.energy import EnergyMeter, open_meter
 from stepbench.errors import IncompleteError, Refused, StepbenchError
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
@@ -47,15 +48,34 @@ class MadeSample:
 
 
 def sample_worker(
-    source: str | Generator, clips: Path, scratch_prefix: str, keep: Keep, timeout: float | None
+    source: str | Generator,
+    clips: Path,
+    scratch_prefix: str,
+    keep: Keep,
+    timeout: float | None,
+    *,
+    alone: bool = False,
 ) -> Callable[[SampleTask], MadeSample | IncompleteError]:
-    """A worker with its generator loaded. `source` is a generator's spec, or the generator itself in one process."""
+    """A worker with its generator loaded.
+
+    Args:
+        source: A generator's spec, or the generator itself in one process.
+        alone: Whether no other worker makes clips on this machine, so that its energy is spent on this one's clips.
+    """
     generator = make_generator(source) if isinstance(source, str) else source
-    return partial(make_sample, generator, clips, scratch_prefix, keep, timeout)
+    meter = open_meter() if alone else EnergyMeter([])
+    return partial(make_sample, generator, clips, scratch_prefix, keep, timeout, meter=meter)
 
 
 def make_sample(
-    generator: Generator, clips: Path, scratch_prefix: str, keep: Keep, timeout: float | None, task: SampleTask
+    generator: Generator,
+    clips: Path,
+    scratch_prefix: str,
+    keep: Keep,
+    timeout: float | None,
+    task: SampleTask,
+    *,
+    meter: EnergyMeter | None = None,
 ) -> MadeSample | IncompleteError:
     """Generate one sample. A full disk is returned as an `IncompleteError`, since it concerns the whole run."""
     started = time.perf_counter()
@@ -75,14 +95,15 @@ def make_sample(
             output_dir=scratch,
             timeout=timeout,
         )
-        clip = generator.generate(request)
-        returned = time.perf_counter()
         stem = f"{task.prompt_id}-s{task.seed}"
         origin = origin_text(
             generator.card, task.text, task.settings, run=task.run, sample_key=task.key, seed=task.seed
         )
-        facts, making = store_clip(clip, scratch, stem, keep, origin=origin)
-        ended = time.perf_counter()
+        with (meter or EnergyMeter([])).measure() as spent:
+            clip = generator.generate(request)
+            returned = time.perf_counter()
+            facts, making = store_clip(clip, scratch, stem, keep, origin=origin)
+            ended = time.perf_counter()
         seconds = {
             **_finite("seconds", clip.seconds),
             "generate": returned - started + making,
@@ -90,7 +111,9 @@ def make_sample(
             "total": ended - started,
         }
         peak = clip.peak_memory_bytes() if callable(clip.peak_memory_bytes) else clip.peak_memory_bytes
-        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak or peak_memory_bytes(), "joules": None}
+        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak or peak_memory_bytes(), "joules": spent.joules}
+        if spent.sources:
+            row["joules_from"] = spent.sources
         if clip.measures:
             row["measures"] = _finite("measures", clip.measures)
         files = tuple(Path(facts[kind]).name for kind in ("clip", "preview") if facts[kind])

@@ -14,9 +14,9 @@ from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
 from stepbench.runs.execute import Work, execute, rescore
-from stepbench.runs.metric_set import choose_metrics
+from stepbench.runs.metric_set import ChosenMetric, choose_metrics
 from stepbench.runs.plan import Plan, make_plan, plan_name
-from stepbench.runs.reference import open_reference
+from stepbench.runs.reference import Reference, open_reference
 from stepbench.runs.run import Run, open_run
 from stepbench.runs.store_clip import Keep
 from stepbench.suites import load_suite
@@ -111,12 +111,7 @@ def run(
     work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard)
     work.part(planned.samples)
     references = open_reference(reference) if reference is not None else None
-    prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
-    chosen = (
-        []
-        if metrics is not None and not metrics
-        else choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
-    )
+    chosen = _chosen(planned, metrics, references)
     return execute(
         Path(out) / (run_id if run_id is not None else default_run_id(planned, made)),
         planned,
@@ -162,6 +157,22 @@ def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) ->
         run_b if isinstance(run_b, Run) else open_run(run_b),
         **options,
     )
+
+
+def check_metrics(planned: Plan, metrics: Sequence[str] | None, reference: str | Path | None = None) -> None:
+    """Raise what `run` would raise about metrics and reference, without making anything.
+
+    Raises:
+        UsageError: An unknown metric, or one whose needs are not met.
+    """
+    _chosen(planned, metrics, open_reference(reference) if reference is not None else None)
+
+
+def _chosen(planned: Plan, metrics: Sequence[str] | None, references: Reference | None) -> list[ChosenMetric]:
+    prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
+    if metrics is not None and not metrics:
+        return []
+    return choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
 
 
 def default_run_id(planned: Plan, generator: Generator) -> str:

@@ -27,6 +27,7 @@ COMMANDS = {
     "score": "Score a run that exists, without generating.",
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "sweep": "Runs over settings: quality against seconds, the Pareto set, what is not separable.",
     "cost": "What clips cost: seconds by stage, memory, joules, price per accepted clip.",
     "review": "Hold clips against a quality policy: accept, human review or reject, with reasons.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",

@@ -21,7 +21,7 @@ _TEXTS = {
     PEAK_MEMORY: (
         "Peak memory",
         "GiB",
-        "most memory of the device that the model runs on, where the generator knows it; else of the process so far",
+        "most memory of the device that the model runs on, where the generator knows it; else of the process",
         "weights, activations, frames",
     ),
     JOULES: (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import resource
 import shutil
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +81,7 @@ def make_sample(
 ) -> MadeSample | IncompleteError:
     """Generate one sample. A full disk is returned as an `IncompleteError`, since it concerns the whole run."""
     started = time.perf_counter()
+    forget_peak_memory()
     row: dict[str, Any] = {"sample_key": task.key, "outcome": "ok", "attempt": task.attempt, "error": None}
     try:
         with saving(clips):
@@ -136,10 +139,24 @@ def make_sample(
     return MadeSample(row=row)
 
 
+def forget_peak_memory() -> None:
+    """Let `peak_memory_bytes` begin anew, where the system can: else a later clip would bear an earlier one's peak."""
+    with suppress(OSError):
+        # Linux, see proc_pid_clear_refs(5): 5 resets the peak to what is in use now.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory_bytes() -> int:
-    """Highest resident memory of this process so far, in bytes."""
+    """Highest resident memory of this process since `forget_peak_memory`; so far, where that did nothing."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if sys.platform == "darwin":
+        return peak
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return peak * 1024
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return (int(found[1]) if found else peak) * 1024
 
 
 def _finite(kind: str, values: Mapping[str, Any]) -> dict[str, float]:

@@ -103,7 +103,10 @@ def _point(number: int, row: dict[str, Any], across: _Scale, upward: _Scale) -> 
 def _legend(number: int, row: dict[str, Any]) -> str:
     chance = row["pareto_probability"]
     told = f", Pareto in {chance:.0%} of resamples" if chance is not None else ""
-    return f"{number}  {row['point']}: {row['verdict']}{told}"
+    verdict = {"not separable": "not separable from the best", "worse": "worse than the best"}.get(
+        row["verdict"], "best"
+    )
+    return f"{number}  {row['point']}: {verdict}{told}"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, stroke: str) -> str:

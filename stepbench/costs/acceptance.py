@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepbench.costs.summary import Acceptance
 from stepbench.errors import UsageError
@@ -46,7 +46,7 @@ def accepted_by_votes(run: Run, votes: pd.DataFrame, name: str) -> Acceptance:
     A judgement finds a clip bad if it says `both_bad`, or rates it below 3 of 5. Losing a comparison does not make one
     bad. Gold, repeated and excluded votes do not count, where the columns `kind` and `excluded` tell them.
     """
-    judged = votes
+    judged: Any = votes
     if "kind" in judged:
         judged = judged[judged["kind"] == "real"]
     if "excluded" in judged:

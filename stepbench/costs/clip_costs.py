@@ -55,7 +55,7 @@ def is_imported(run: Run) -> bool:
 def measures_of(costs: pd.DataFrame) -> list[str]:
     """The measures that at least one clip has, `seconds` first, then its stages in order of appearance."""
     stages = [name for name in costs.columns if name.startswith(STAGE)]
-    return [name for name in (SECONDS, *stages, PEAK_MEMORY, JOULES) if costs[name].notna().any()]
+    return [name for name in (SECONDS, *stages, PEAK_MEMORY, JOULES) if len(costs[name].dropna())]
 
 
 def machine_of(run: Run) -> dict[str, Any] | None:

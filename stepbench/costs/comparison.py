@@ -87,7 +87,7 @@ def _sources(costs: pd.DataFrame) -> str:
 
 def _row(name: str, both: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
     sides = both[["unit", f"{name}_a", f"{name}_b"]].dropna()
-    units = sides.groupby("unit", sort=False).mean()
+    units: Any = sides.groupby("unit", sort=False).mean()
     stream = hashlib.sha256(f"cost {name}".encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(stream[:8], "big")])
     result = paired_difference(units[f"{name}_a"], units[f"{name}_b"], rng=rng, level=level)

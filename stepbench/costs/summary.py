@@ -59,7 +59,7 @@ def summarize_costs(
         raise UsageError(f"a price per hour must be 0 or more, got {price_per_hour:g}", hint="for example 2.5")
     # Two prompts with the same text are one clip, and paid once.
     costs = clip_costs(run).drop_duplicates("sample_key")
-    if costs[SECONDS].isna().all():
+    if costs[SECONDS].dropna().empty:
         raise NothingSelectedError(
             f"no clip of {run.folder} has a cost",
             hint="its clips were made elsewhere and imported" if is_imported(run) else "no clip was made",
@@ -94,7 +94,7 @@ def summarize_costs(
 
 
 def _measure(costs: pd.DataFrame, name: str) -> dict[str, Any]:
-    known = costs.dropna(subset=name)
+    known: Any = costs.dropna(subset=name)
     estimate = mean_interval(known[name], known["unit"].tolist())
     card = cost_card(name)
     return {
@@ -114,7 +114,9 @@ def _accepted(
     costs: pd.DataFrame, acceptance: Acceptance, price: float | None, workers: int, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Share of accepted clips among the planned, and what one of them costs; a prompt bootstrap of the ratio."""
-    frame = costs.assign(accepted=costs["sample_key"].isin(acceptance.accepted), spent=costs["spent_seconds"].fillna(0))
+    frame: Any = costs.assign(
+        accepted=costs["sample_key"].isin(list(acceptance.accepted)), spent=costs["spent_seconds"].fillna(0)
+    )
     totals = frame.groupby("unit", sort=False).agg(
         n=("accepted", "size"), accepted=("accepted", "sum"), spent=("spent", "sum")
     )

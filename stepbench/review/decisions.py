@@ -16,8 +16,6 @@ from stepbench.runs.journal import Journal, read_journal, saving
 Choice = Literal["accept", "reject", "reopen"]
 """`reopen` takes a decision back: the policy's own verdict counts again."""
 
-FILE = "reviews.jsonl"
-
 
 def append_decision(
     folder: RunFolder,
@@ -64,7 +62,7 @@ def append_decision(
         "known": sorted({f"{one.axis}.{one.rule}" for one in findings if one.verdict != "accept"}),
         "reasons": [one.reason for one in findings if one.reason],
     }
-    path = folder.path / FILE
+    path = folder.reviews
     with saving(path):
         # Held until the row is on disk: a journal that opens cuts off what looks like a torn line.
         lock = path.open("a")
@@ -79,6 +77,6 @@ def append_decision(
 def standing_decisions(folder: RunFolder) -> dict[tuple[str, str], dict[str, Any]]:
     """(sample key, clip sha256) -> the last decision about that very clip; none where it was reopened."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in read_journal(folder.path / FILE):
+    for row in read_journal(folder.reviews):
         rows[row["sample_key"], row["clip_sha256"]] = row
     return {key: row for key, row in rows.items() if row["decision"] != "reopen"}

@@ -56,7 +56,7 @@ def find_in_clip(policy: Policy, language: str, scores: Mapping[str, Sequence[Ma
 
 def overall(findings: Sequence[Finding]) -> Verdict:
     """The worst verdict; `review` where nothing was looked at."""
-    return max((finding.verdict for finding in findings), key=WORSE.__getitem__, default="review")
+    return max((finding.verdict for finding in findings), key=lambda verdict: WORSE[verdict], default="review")
 
 
 def _by_scores(axis: str, metric: str, rule: Rule, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:

@@ -53,7 +53,7 @@ class ClipReview:
     def axis(self, axis: str) -> Verdict | None:
         """The worst verdict on one axis; None where it was not looked at."""
         verdicts = [finding.verdict for finding in self.findings if finding.axis == axis]
-        return max(verdicts, key=WORSE.__getitem__) if verdicts else None
+        return max(verdicts, key=lambda verdict: WORSE[verdict]) if verdicts else None
 
     @property
     def reasons(self) -> list[str]:
@@ -123,7 +123,7 @@ def review_run(run: Run, policy: Policy) -> Review:
         UsageError: A threshold that contradicts a metric's direction.
     """
     samples = run.samples()
-    made = samples[samples["outcome"] == "ok"]
+    made: Any = samples[samples["outcome"] == "ok"]
     if made.empty:
         raise NothingSelectedError(
             f"{run.folder} has no clip to review", hint="`stepbench show RUN` lists the failures"

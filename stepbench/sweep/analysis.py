@@ -62,8 +62,8 @@ def analyse(points: Sequence[tuple[str, Run]], *, seed: int = 0) -> tuple[list[M
     if not points:
         return [], ["no point has a run"]
     costs = {label: clip_costs(run) for label, run in points}
-    notes = [f"{label}: no clip" for label, frame in costs.items() if frame[SECONDS].isna().all()]
-    points = [(label, run) for label, run in points if costs[label][SECONDS].notna().any()]
+    notes = [f"{label}: no clip" for label, frame in costs.items() if frame[SECONDS].dropna().empty]
+    points = [(label, run) for label, run in points if not costs[label][SECONDS].dropna().empty]
     if not points:
         return [], notes
     machines = [machine_of(run) for _, run in points]
@@ -131,7 +131,7 @@ def _metric(
     common = pd.concat(columns, axis=1, join="inner")
     if common.empty:
         return None
-    units = common.groupby(level="unit", sort=False).mean()
+    units: Any = common.groupby(level="unit", sort=False).mean()
     quality = units[[f"q {label}" for label, _ in points]].to_numpy()
     seconds = units[[f"s {label}" for label, _ in points]].to_numpy()
     sign = 1 if card["direction"] == "higher" else -1

@@ -12,11 +12,12 @@ import stepbench as sb
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.generators.protocol import Clip
 from stepbench.records import GeneratorCard
-from stepbench.review.decisions import FILE, append_decision, standing_decisions
+from stepbench.review.decisions import append_decision, standing_decisions
 from stepbench.review.findings import find_in_clip, overall
 from stepbench.review.policy import AXES, FLAGS, Rule, default_policy_file, read_policy
 from stepbench.review.review import decide, review_run
 from stepbench.runs.folder import RunFolder
+from stepbench.runs.journal import read_journal
 from stepbench.runs.validate import run_problems
 
 WHOLE = """
@@ -273,7 +274,7 @@ def test_decisions_are_appended_with_who_why_and_when_and_may_be_taken_back(scor
     key = run.samples()["sample_key"][0]
     decide(review_run(run, policy), key[:12], "reopen", by="Ann", why="not sure")
     assert standings(review_run(run, policy)) == ["review", "reject"]
-    rows = (run.folder / FILE).read_text().splitlines()
+    rows = (run.folder / "reviews.jsonl").read_text().splitlines()
     assert [json.loads(line)["decision"] for line in rows] == ["accept", "reject", "reopen"]
     # Nothing else in the run folder has changed, and the run is still as its checksums say.
     assert {path: path.read_bytes() for path in before} == before
@@ -328,13 +329,13 @@ def test_people_who_decide_at_once_lose_nothing(tmp_path):
         person.start()
     for person in people:
         person.join()
-    assert len((tmp_path / FILE).read_text().splitlines()) == 80
+    assert len((tmp_path / "reviews.jsonl").read_text().splitlines()) == 80
     assert len(standing_decisions(RunFolder(tmp_path))) == 80
 
 
 def test_a_decision_torn_by_a_kill_was_none(tmp_path):
     append_many(tmp_path, "a")
-    with (tmp_path / FILE).open("a") as file:
+    with (tmp_path / "reviews.jsonl").open("a") as file:
         file.write('{"sample_key": "torn", "dec')
     assert len(standing_decisions(RunFolder(tmp_path))) == 20
     append_many(tmp_path, "b")
@@ -348,7 +349,7 @@ def test_decisions_need_a_name_and_a_reason(scored, policy_of, by, why):
         decide(review, "p1-s0", "accept", by=by, why=why)
     with pytest.raises(UsageError, match="a decision is accept, reject, reopen, got 'maybe'"):
         decide(review, "p1-s0", "maybe", by="x", why="x")
-    assert not (review.run.folder / FILE).exists()
+    assert not (review.run.folder / "reviews.jsonl").exists()
 
 
 def test_samples_without_a_clip_cannot_be_decided(scored, policy_of):
@@ -400,3 +401,16 @@ def test_a_finished_run_with_decisions_is_still_valid(make_suite, policy_of):
     assert (again.folder / "SHA256SUMS").read_bytes() != b""
     assert sums.count(b"\n") == (again.folder / "SHA256SUMS").read_bytes().count(b"\n")
     assert standings(review_run(again, policy_of(WHOLE))) == ["reject"]
+
+
+def test_decisions_come_along_when_shards_are_merged(make_suite, stepbench, policy_of):
+    suite = make_suite("a", "b")
+    parts = [sb.run(Painter(), suite, metrics=["flicker"], run_id=f"part{part}", shard=(part, 2)) for part in (1, 2)]
+    for name, part in zip(("Ann", "Bob"), parts, strict=True):
+        review = review_run(part, policy_of(WHOLE))
+        decide(review, review.clips[0].name, "reject", by=name, why="no")
+    for _ in range(2):
+        stepbench("merge", *(part.folder for part in parts), "-o", "runs/whole")
+    whole = sb.open_run("runs/whole")
+    assert standings(review_run(whole, policy_of(WHOLE))) == ["reject", "reject"]
+    assert len(read_journal(whole.folder / "reviews.jsonl")) == 2

@@ -56,7 +56,12 @@ def find_in_clip(policy: Policy, language: str, scores: Mapping[str, Sequence[Ma
 
 def overall(findings: Sequence[Finding]) -> Verdict:
     """The worst verdict; `review` where nothing was looked at."""
-    return max((finding.verdict for finding in findings), key=lambda verdict: WORSE[verdict], default="review")
+    return worst([finding.verdict for finding in findings]) or "review"
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The worst of some verdicts; None of none."""
+    return max(verdicts, key=lambda verdict: WORSE[verdict]) if verdicts else None
 
 
 def _by_scores(axis: str, metric: str, rule: Rule, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:

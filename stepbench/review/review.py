@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.review.decisions import Choice, append_decision, standing_decisions
-from stepbench.review.findings import WORSE, Finding, Verdict, find_in_clip, overall
+from stepbench.review.findings import WORSE, Finding, Verdict, find_in_clip, overall, worst
 from stepbench.review.policy import AXES, Policy
 from stepbench.runs.folder import RunFolder
 
@@ -52,8 +52,7 @@ class ClipReview:
 
     def axis(self, axis: str) -> Verdict | None:
         """The worst verdict on one axis; None where it was not looked at."""
-        verdicts = [finding.verdict for finding in self.findings if finding.axis == axis]
-        return max(verdicts, key=lambda verdict: WORSE[verdict]) if verdicts else None
+        return worst([finding.verdict for finding in self.findings if finding.axis == axis])
 
     @property
     def reasons(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, case, func, select
 
 from stepbench.preferences import schema
+from stepbench.preferences.clock import iso
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def vote_table(connection: Connection, *, include_superseded: bool = False) -> p
         frame[name] = frame[name].astype("Int64")
     frame["simulated"] = frame["simulated"].astype(bool)
     for name in ("started_at", "submitted_at"):
-        frame[name] = _times(frame[name])
+        frame[name] = pd.Series([iso(value) for value in frame[name]], index=frame.index, dtype=object)
     return _plain(frame)
 
 
@@ -96,19 +97,25 @@ def pair_table(connection: Connection) -> pd.DataFrame:
     return _plain(frame)
 
 
+def live_leases(connection: Connection, now: float) -> pd.Series:
+    """Number of live leases per pair that has one; index: pair_id."""
+    import pandas as pd
+
+    assignment = schema.assignment.c
+    query = (
+        select(assignment.pair_id, func.count())
+        .where(assignment.state == "open", assignment.leased_until > now)
+        .group_by(assignment.pair_id)
+    )
+    counts = {pair_id: count for pair_id, count in connection.execute(query)}
+    return pd.Series(counts, dtype="int64", name="leases").rename_axis("pair_id")
+
+
 def _sides(name: str) -> tuple[Any, Any]:
     """A pair's columns of clip 1 and 2 as those of the clips that stood left (a) and right (b)."""
     one, two, swapped = schema.pair.c[f"{name}_1"], schema.pair.c[f"{name}_2"], schema.assignment.c.swapped
     left = case((swapped, two), else_=one).label(f"{name}_a")
     return left, case((swapped, one), else_=two).label(f"{name}_b")
-
-
-def _times(seconds: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    from stepbench.preferences.clock import iso
-
-    return pd.Series([iso(value) for value in seconds], index=seconds.index, dtype=object)
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -168,7 +168,7 @@ def _side(connection: Connection, pair_id: str, history: History, now: float, rn
     return bool(rng.random() < 0.5)
 
 
-def _open_pairs(connection: Connection, annotator: Annotator, kind: str, now: float) -> list[Row[Any]]:
+def _open_pairs(connection: Connection, annotator: Annotator, kind: str, now: float) -> list[Any]:
     """Pairs of a kind that have room and that this annotator has not judged: pair_id, order, repeat_of, taken."""
     counts = select(_ASSIGNMENT.pair_id, *_counts()).where(_holds(now)).group_by(_ASSIGNMENT.pair_id).subquery()
     seen = select(_ASSIGNMENT.pair_id).where(

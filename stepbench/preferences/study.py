@@ -272,10 +272,25 @@ class Study:
         Args:
             include_superseded: Also those that were corrected or taken back.
         """
+        import pandas as pd
+
+        from stepbench.preferences.quality import exclusions
+
         with self.database.reading() as connection:
-            frame = tables.vote_table(connection, include_superseded=include_superseded)
-        frame["excluded"] = None
-        return frame.reindex(columns=list(tables.VOTE_COLUMNS))
+            standing = tables.vote_table(connection)
+            pairs = tables.pair_table(connection)
+            frame = tables.vote_table(connection, include_superseded=True) if include_superseded else standing
+        rules = exclusions(standing, pairs, self.protocol)
+        marked = frame.assign(excluded=pd.Series([rules.get(name) for name in frame["annotator"]], dtype=object))
+        return marked.reindex(columns=list(tables.VOTE_COLUMNS))
+
+    def quality(self) -> pd.DataFrame:
+        """How each annotator answered, and whom which rule of the protocol excludes; see `annotator_quality`."""
+        from stepbench.preferences.quality import annotator_quality
+
+        with self.database.reading() as connection:
+            standing, pairs = tables.vote_table(connection), tables.pair_table(connection)
+        return annotator_quality(standing, pairs, self.protocol)
 
     def pairs(self) -> pd.DataFrame:
         """One row per planned pair; `votes` counts those that stand, skipped ones aside."""

@@ -32,7 +32,7 @@ _WHOLE = ("seed_a", "seed_b", "frames_a", "frames_b")
 
 
 def vote_table(connection: Connection, *, include_superseded: bool = False) -> pd.DataFrame:
-    """`VOTE_COLUMNS` without `excluded`: one row per judgement, in the order of submission.
+    """One row per judgement, in the order of submission: `VOTE_COLUMNS` without `excluded`, and `swapped`.
 
     A submission that answers several questions has one row for each, all with its vote_id.
     """
@@ -49,6 +49,7 @@ def vote_table(connection: Connection, *, include_superseded: bool = False) -> p
             *(vote.reasons, schema.annotator.c.pseudonym.label("annotator"), schema.annotator.c.simulated),
             (assignment.propensity * pair.propensity).label("propensity"),
             *(vote.started_at, vote.submitted_at, vote.watch_a_s, vote.watch_b_s, vote.supersedes),
+            assignment.swapped,
         )
         .join_from(schema.vote, schema.judgement)
         .join(schema.assignment, assignment.assignment_id == vote.assignment_id)
@@ -65,7 +66,8 @@ def vote_table(connection: Connection, *, include_superseded: bool = False) -> p
         frame[name] = frame[name].astype("float64")
     for name in _WHOLE:
         frame[name] = frame[name].astype("Int64")
-    frame["simulated"] = frame["simulated"].astype(bool)
+    for name in ("simulated", "swapped"):
+        frame[name] = frame[name].astype(bool)
     for name in ("started_at", "submitted_at"):
         frame[name] = pd.Series([iso(value) for value in frame[name]], index=frame.index, dtype=object)
     return _plain(frame)

@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import insert
 from sqlalchemy.engine import URL
 
-from stepbench.preferences import ballots, leases, people, tables
+from stepbench.preferences import ballots, leases, people, schema, tables
 from stepbench.preferences.answers import Ratings, Winners, read_answers
 from stepbench.preferences.clock import day_start, iso, seconds_of
 from stepbench.preferences.database import Database, locate
 from stepbench.preferences.errors import DailyCapError, StudyError, VoteRefusedError
 from stepbench.preferences.founding import Purpose, found, name_of, read_charter
 from stepbench.preferences.pair_table import read_pairs
-from stepbench.preferences.planned import insert_pairs
+from stepbench.preferences.planned import blinded, insert_pairs
 from stepbench.preferences.protocol import load_protocol
 from stepbench.preferences.records import Assignment, Pair, Receipt
 
@@ -110,7 +111,8 @@ class Study:
 
         Args:
             pairs: A data frame, dicts or `Pair` records. Needed: prompt_id, model_1, model_2 (or model_a, model_b);
-                usual: text, clip_1, clip_2, kind, expected; see `Pair`.
+                usual: text, clip_1, clip_2, kind, expected; see `Pair`. Clips that are files here are encoded anew
+                into the study's folder, under names that tell nothing; others stay as they are named.
             target_votes: Votes per real pair and per repeat that do not say themselves; by default the protocol's.
                 Gold and calibration pairs without a number are for every annotator.
 
@@ -122,7 +124,7 @@ class Study:
         """
         if target_votes is not None and (isinstance(target_votes, bool) or target_votes < 1):
             raise StudyError(f"target_votes must be at least 1, got {target_votes}")
-        records = read_pairs(pairs)
+        records = blinded(read_pairs(pairs), self.folder)
         with self.database.writing() as connection:
             return insert_pairs(connection, records, target_votes or self.protocol.target_votes)
 
@@ -296,6 +298,16 @@ class Study:
         """One row per planned pair; `votes` counts those that stand, skipped ones aside."""
         with self.database.reading() as connection:
             return tables.pair_table(connection)
+
+    def log(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Note what was done to the study, such as a plan, in its log of events. No names, nothing about people."""
+        with self.database.writing() as connection:
+            connection.execute(insert(schema.event_log).values(at=self._clock(), kind=kind, data=dict(data)))
+
+    def events(self) -> pd.DataFrame:
+        """The log of events, oldest first: at (ISO 8601), kind, data."""
+        with self.database.reading() as connection:
+            return tables.event_table(connection)
 
     def live_leases(self) -> pd.Series:
         """Pairs that are with an annotator now: how many leases each has (index: pair_id)."""

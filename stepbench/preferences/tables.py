@@ -113,6 +113,15 @@ def live_leases(connection: Connection, now: float) -> pd.Series:
     return pd.Series(counts, dtype="int64", name="leases").rename_axis("pair_id")
 
 
+def event_table(connection: Connection) -> pd.DataFrame:
+    """The log of events, oldest first: at (ISO 8601), kind, data."""
+    import pandas as pd
+
+    log = schema.event_log.c
+    rows = connection.execute(select(log.at, log.kind, log.data).order_by(log.event_id))
+    return pd.DataFrame([(iso(at), kind, data) for at, kind, data in rows], columns=["at", "kind", "data"])
+
+
 def _sides(name: str) -> tuple[Any, Any]:
     """A pair's columns of clip 1 and 2 as those of the clips that stood left (a) and right (b)."""
     one, two, swapped = schema.pair.c[f"{name}_1"], schema.pair.c[f"{name}_2"], schema.assignment.c.swapped

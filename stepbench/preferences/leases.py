@@ -173,7 +173,7 @@ def _due(kind: str, planned: dict[str, int], history: History, key: list[int]) -
 
 
 def _side(pair: Any, history: History, rng: np.random.Generator) -> bool:
-    """Whether clip 2 goes left: repeats the other way round, else what balances the pair, then the annotator's models."""
+    """Whether clip 2 goes left: repeats the other way round, else what balances the pair, then the annotator."""
     first_time = next((row for row in history.rows if row.pair_id == pair.repeat_of), None)
     if first_time is not None:
         return not first_time.swapped

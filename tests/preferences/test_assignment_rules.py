@@ -109,7 +109,7 @@ class StudyRules(RuleBasedStateMachine):
     def undo(self, name: str) -> None:
         own = self.last[name]
         if not own or self.clock.now - own[-1][1] > WINDOW - 1:
-            with pytest.raises(StudyError, match="no annotator|no vote to take back|can be changed for 60 s"):
+            with pytest.raises(StudyError, match=r"no annotator|no vote to take back|can be changed for 60 s"):
                 self.study.undo(name)
             return
         pair, _ = own.pop()
@@ -146,6 +146,6 @@ class StudyRules(RuleBasedStateMachine):
 
 
 StudyRules.TestCase.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestStudyRules = StudyRules.TestCase

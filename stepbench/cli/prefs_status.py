@@ -19,7 +19,7 @@ def status(study: Path, /, *, json: Json = False) -> int:
     The bounds of win rates hold however often one looks.
 
     Args:
-        study: Study folder, or the URL of its database.
+        study: Study folder.
     """
     import numpy as np
 

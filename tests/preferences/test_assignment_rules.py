@@ -146,6 +146,6 @@ class StudyRules(RuleBasedStateMachine):
 
 
 StudyRules.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestStudyRules = StudyRules.TestCase

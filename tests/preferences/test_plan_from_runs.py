@@ -25,10 +25,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     root = tmp_path_factory.mktemp("runs")
     names = ("north", "south", "east")
     made = {name: toy_run(root, name, seeds=(0, 1), refused=["p3"] if name == "east" else []) for name in names}
-    made["again"] = toy_run(root, "again", generator="toy:north")
+    made["again"] = toy_run(root, "again", generator="toy:north", salt="changed")
     made["other"] = toy_run(root, "other", suite=toy_suite(text="another toy"))
     for name in ("twin-1", "twin-2"):
-        made[name] = toy_run(root, name, same=True)
+        made[name] = toy_run(root, name, salt="twins")
     return made
 
 
@@ -141,9 +141,7 @@ def test_a_study_for_a_gate_takes_no_active_pairs(tmp_path: Path, runs: dict[str
 
 
 def test_runs_that_cannot_be_judged_side_by_side(study: Study, runs: dict[str, Run]) -> None:
-    with pytest.raises(
-        NotComparableError, match="(?s)cannot be judged side by side.*suite hash.*text sent for prompt p0"
-    ):
+    with pytest.raises(NotComparableError, match=r"(?s)side by side.*suite hash.*text sent for prompt p0"):
         plan_study(study, [runs["north"], runs["other"]])
     with pytest.raises(NothingSelectedError, match="the words sent differ"):
         plan_study(study, [runs["again"], runs["other"]], allow_incomparable="a trial")
@@ -164,7 +162,7 @@ def test_runs_of_one_generator_are_told_apart_by_their_ids(study: Study, runs: d
 
 def test_a_clip_that_is_gone_is_left_out(study: Study, tmp_path: Path) -> None:
     one, two = toy_run(tmp_path, "one"), toy_run(tmp_path, "two")
-    for name in (one.samples().clip[0], one.samples().preview[0]):
+    for name in one.samples().loc[0, ["clip", "preview"]]:
         (one.folder / name).unlink()
     report = plan_study(study, [open_run(one.folder), two])
     assert (report.real, report.left_out) == (5, {"the clip's file is missing": 1})

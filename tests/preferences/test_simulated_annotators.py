@@ -23,11 +23,11 @@ TRUTH = {"alpha": 1.0, "beta": 0.0, "gamma": -1.0}
 
 
 def test_ratings_of_simulated_votes_cover_the_truth(make_study: Make) -> None:
-    study = make_study(150, target_votes=3)
+    study = make_study(90, target_votes=3)
     population = Population(annotators=12, tie_share=0.2, side_bias=0.3, annotator_sd=0.0, prompt_sd=0.0)
     given = simulate_votes(study, population, strengths=TRUTH)
     votes = study.votes()
-    assert given == len(votes) == 450
+    assert given == len(votes) == 270
     assert votes.simulated.all()
     assert votes.annotator.str.startswith("sim-").all()
     table = bradley_terry(votes, rng=np.random.default_rng(0)).set_index("model")
@@ -38,16 +38,16 @@ def test_ratings_of_simulated_votes_cover_the_truth(make_study: Make) -> None:
 
 
 def test_equal_clips_tie_as_often_as_was_asked_for(make_study: Make) -> None:
-    study = make_study(150, target_votes=3)
+    study = make_study(90, target_votes=2)
     population = Population(annotators=10, tie_share=0.3, annotator_sd=0.0, prompt_sd=0.0)
     simulate_votes(study, population, strengths=dict.fromkeys(TRUTH, 0.0))
     share = (study.votes().winner == "tie").mean()
-    assert abs(share - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 450)
+    assert abs(share - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 180)
 
 
 def test_the_same_seed_gives_the_same_votes(make_study: Make) -> None:
     def run(seed: int) -> pd.DataFrame:
-        study = make_study(20, study_id="same")
+        study = make_study(12, study_id="same")
         simulate_votes(study, Population(annotators=4, seed=seed))
         return study.votes()[["vote_id", "pair_id", "winner", "model_a"]]
 
@@ -78,7 +78,7 @@ def test_every_protocol_gets_answers_to_all_its_questions(make_study: Make) -> N
         study = make_study(6, protocol=protocol, target_votes=2)
         simulate_votes(study, Population(annotators=2), strengths=TRUTH)
         assert set(study.votes().dimension) == {question.id for question in study.protocol.questions}
-    rated = make_study(60, protocol="likert", target_votes=2)
+    rated = make_study(30, protocol="likert", target_votes=2)
     simulate_votes(rated, Population(annotators=4, annotator_sd=0, prompt_sd=0), strengths=TRUTH)
     votes = rated.votes()
     shown = votes["model_a"].where(votes.rated_clip == "a", votes.model_b)

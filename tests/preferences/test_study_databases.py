@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from study_pairs import pair_rows
+from voters import stop_in_the_middle
 
 from stepbench.errors import ExitCode
 from stepbench.preferences import Study
@@ -134,30 +134,16 @@ def test_threads_share_a_study_in_memory() -> None:
     assert study.pairs().votes.tolist() == [3] * 20
 
 
-def _stop_in_the_middle(url: str, assignment_id: str, ready: Any) -> None:
-    """Vote, but never come to the commit."""
-    from stepbench.preferences import ballots
-    from stepbench.preferences.answers import read_answers
-
-    study = Study.open(url)
-    with study.database.writing() as connection:
-        answers = read_answers(study.protocol, "a", None, (), None)
-        ballots.cast(connection, study.protocol, ballots.Ballot("half", assignment_id, answers), study.now(), None)
-        ready.set()
-        threading.Event().wait()
-
-
-def test_a_client_killed_inside_a_vote_leaves_nothing_and_blocks_nobody(study_url: str) -> None:
+def test_a_client_killed_inside_a_vote_leaves_nothing_and_blocks_nobody(forked: Any, study_url: str) -> None:
     study = Study.create(study_url, pair_rows(2), target_votes=1)
     assignment = study.next_pair("ann")
     assert assignment is not None
-    context = multiprocessing.get_context("forkserver")
-    ready = context.Event()
-    process = context.Process(target=_stop_in_the_middle, args=(study_url, assignment.assignment_id, ready))
+    ready = forked.Event()
+    process = forked.Process(target=stop_in_the_middle, args=(study_url, assignment.assignment_id, ready))
     process.start()
     assert ready.wait(60)
     assert study.votes().empty, "readers see no half of a vote, and wait for nobody"
-    os.kill(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+    os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert study.vote(assignment, "b", vote_id="whole").stored
     assert study.votes().vote_id.tolist() == ["whole"]

@@ -32,10 +32,10 @@ def toy_suite(prompts: int = 6, *, text: str = "a toy", name: str = "toys") -> S
 class Toy:
     """Draws a square that moves over noise; refuses the prompts it is told to."""
 
-    def __init__(self, name: str, refused: Iterable[str], same: bool) -> None:
+    def __init__(self, name: str, refused: Iterable[str], salt: str) -> None:
         self.card = GeneratorCard(name=name, revision="1", description="draws")
         self.refused = set(refused)
-        self.same = same
+        self.salt = salt
 
     def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> Settings:
         return GEOMETRY
@@ -43,8 +43,7 @@ class Toy:
     def generate(self, request: Request) -> Clip:
         if request.prompt_id in self.refused:
             raise Refused("not this one")
-        name = "" if self.same else self.card.name
-        rng = np.random.default_rng([*f"{name}{request.text}".encode(), request.seed])
+        rng = np.random.default_rng([*f"{self.salt}{request.text}".encode(), request.seed])
         frames = np.full((8, 3, 32, 32), 60, dtype=np.uint8)
         frames[:, :, ::2] = rng.integers(0, 120, (3, 1, 32), dtype=np.uint8)
         for index in range(8):
@@ -60,10 +59,10 @@ def toy_run(
     suite: Suite | None = None,
     seeds: Iterable[int] = (0,),
     refused: Iterable[str] = (),
-    same: bool = False,
+    salt: str | None = None,
 ) -> Run:
-    """A finished run without scores; `same` draws the same clips whatever the generator."""
-    toy = Toy(generator or f"toy:{name}", refused, same)
+    """A finished run without scores; the same `salt` draws the same clips, by default each run draws its own."""
+    toy = Toy(generator or f"toy:{name}", refused, name if salt is None else salt)
     with pytest.MonkeyPatch.context() as patch:
         # Listing the installed packages takes longer than making the clips.
         patch.setattr("stepbench.provenance.distributions", list)

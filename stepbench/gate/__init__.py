@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepbench.gate.run_check import check
     from stepbench.gate.policy import MetricPolicy, Policy, as_policy
     from stepbench.gate.result import GateResult, MetricResult
+    from stepbench.gate.run_check import check
 
 _EXPORTS = {
     "GateResult": "result",

@@ -7,6 +7,7 @@ import math
 from stepbench.gate.measure import Measured
 from stepbench.gate.policy import Policy
 from stepbench.gate.verdicts import Decision
+from stepbench.gate.wording import level
 
 
 def reasons(one: Measured, decision: Decision, policy: Policy) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def _undecided(one: Measured, decision: Decision, policy: Policy) -> str:
         return f"{evidence.n} prompts, the policy demands {evidence.min_n}"
     if evidence.low > evidence.margin:
         return (
-            f"the {1 - policy.alpha:.0%} interval lies beyond the margin {evidence.margin:.4g}, but not surely enough "
+            f"the {level(policy.alpha)} interval lies beyond the margin {evidence.margin:.4g}, but not surely enough "
             f"for one of several tests (Holm-corrected p {decision.p:.2g}); {needed(decision)}"
         )
     return f"the interval holds the margin {evidence.margin:.4g}; {needed(decision)}"

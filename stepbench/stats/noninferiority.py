@@ -1,6 +1,6 @@
 """Non-inferiority: has more been lost than a margin allows, and how many prompts it takes to know.
 
-A loss is a difference counted in the bad direction: positive means worse. A margin is the largest loss that is accepted.
+A loss is a difference counted in the bad direction: positive means worse. A margin is the largest accepted loss.
 """
 
 from __future__ import annotations

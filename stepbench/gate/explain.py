@@ -18,7 +18,8 @@ def explain(result: GateResult) -> list[str]:
         "it is beyond, else inconclusive.",
         f"The gate passes only if all {tests} tests pass, so each is made at full alpha: of gates in which one metric "
         f"has lost its margin, at most {alpha / 2:.1%} pass. One regression fails the gate, so regressions are "
-        f"corrected with Holm over {tests} tests: at most {alpha / 2:.1%} of gates show one where no loss exceeds its margin.",
+        f"corrected with Holm over {tests} tests: where no loss exceeds its margin, at most {alpha / 2:.1%} of gates "
+        "show one.",
     ]
     for one in result.metrics:
         lines += [

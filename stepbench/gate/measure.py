@@ -230,10 +230,10 @@ def _broken_limits(demands: MetricPolicy, mean: float) -> tuple[str, ...]:
 
 
 def _fell(comparison: Comparison, metric_id: str, direction: str) -> tuple[FallenPrompt, ...]:
-    prompts = comparison.prompts(metric_id)
-    losses = prompts["difference"] * (1 if direction == "lower" else -1)
-    worst = prompts.loc[losses[losses > 0].sort_values(ascending=False, kind="stable").index[:SHOWN]]
+    sign = 1 if direction == "lower" else -1
+    prompts = comparison.prompts(metric_id).to_dict("records")
+    fallen = sorted((row for row in prompts if sign * row["difference"] > 0), key=lambda row: -sign * row["difference"])
     return tuple(
         FallenPrompt(prompt_id=row["prompt_id"], text=row["text"], reference=row["a"], candidate=row["b"])
-        for row in worst.to_dict("records")
+        for row in fallen[:SHOWN]
     )

@@ -49,8 +49,8 @@ class MetricResult:
         loss_low: Least loss in the interval at level 1 - alpha; positive is worse.
         loss_high: Greatest loss in it: the smallest margin that would pass.
         corrected_loss_low: Least loss in the interval at `corrected_level`.
-        n_needed: Prompts that would settle the matter if the true difference is the measured one, with 80 % power;
-            infinity: none would; NaN: not to be said from fewer than two prompts.
+        n_needed: Where inconclusive: prompts that would settle the matter if the true difference is the measured one,
+            with 80 % power; infinity: none would; NaN: not to be said from fewer than two prompts.
         min_n: Prompts that the policy demands.
         coverage_reference: Scored over planned samples.
         coverage_candidate: Likewise.

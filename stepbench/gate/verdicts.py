@@ -60,8 +60,9 @@ class Decision:
         p: Of a regression, Holm-corrected over the gate; NaN where nothing could be tested.
         corrected_level: Level of the interval that had to lie beyond the margin; the same for the whole gate.
         corrected_low: Its lower end; NaN where there is none.
-        n_needed: Prompts after which the interval leaves the margin with 80 % power if the true loss is the one
-            measured; infinity where it lies on the margin, NaN with fewer than two prompts.
+        n_needed: Of an inconclusive metric: prompts after which the interval leaves the margin with 80 % power if the
+            true loss is the one measured; infinity where it lies on the margin. NaN with fewer than two prompts, and
+            for every other verdict.
     """
 
     verdict: Verdict
@@ -94,18 +95,22 @@ def _p(one: Evidence) -> float:
 
 
 def _decision(one: Evidence, p: float, alpha: float, level: float) -> Decision:
-    needed = float("nan")
-    if one.n >= 2:
-        deviation = one.standard_error * one.n**0.5
-        strictness = 1 - level if one.loss > one.margin else alpha
-        needed = max(one.min_n, prompts_to_settle(one.loss, deviation, one.margin, alpha=strictness))
+    verdict = _verdict(one, p, alpha)
     return Decision(
-        verdict=_verdict(one, p, alpha),
+        verdict=verdict,
         p=p,
         corrected_level=level,
         corrected_low=loss_interval(one.loss, one.standard_error, one.n, level)[0],
-        n_needed=needed,
+        n_needed=_needed(one, alpha, level) if verdict == "inconclusive" else float("nan"),
     )
+
+
+def _needed(one: Evidence, alpha: float, level: float) -> float:
+    if one.n < 2:
+        return float("nan")
+    strictness = 1 - level if one.loss > one.margin else alpha
+    deviation = one.standard_error * one.n**0.5
+    return max(one.min_n, prompts_to_settle(one.loss, deviation, one.margin, alpha=strictness))
 
 
 def _verdict(one: Evidence, p: float, alpha: float) -> Verdict:

@@ -10,7 +10,7 @@ import math
 from scipy.special import ndtri, stdtr, stdtrit
 
 from stepbench.stats.checks import StatisticsError, fraction
-from stepbench.stats.power import required_n
+from stepbench.stats.power import detectable_effect
 
 MANY = 100_000
 """Prompts beyond which the t distribution is the normal one to all digits that matter here."""
@@ -61,17 +61,21 @@ def prompts_to_settle(
         A whole number, at least 2; infinity where the loss lies on the margin, which no number of prompts can settle.
 
     Raises:
-        StatisticsError: As `required_n`.
+        StatisticsError: As `detectable_effect`.
     """
     distance = abs(loss - margin)
-    if standard_deviation == 0:
+    if standard_deviation == 0 and distance > 0:
         return 2
     if distance == 0:
         return math.inf
-    about = ((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) * standard_deviation / distance) ** 2
-    if about > MANY:
-        return math.ceil(about)
-    return required_n(distance, standard_deviation, alpha=alpha, power=power)
+    # The normal test needs a little less than the t test, so the answer lies a few steps up from here.
+    n = math.ceil(((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) * standard_deviation / distance) ** 2)
+    if n > MANY:
+        return n
+    n = max(2, n)
+    while detectable_effect(standard_deviation, n, alpha=alpha, power=power) > distance:
+        n += 1
+    return n
 
 
 def gate_prompts(
@@ -99,7 +103,7 @@ def gate_prompts(
         power: Chance of both.
 
     Raises:
-        StatisticsError: For a margin, a drop or a number of metrics out of range, and as `required_n`.
+        StatisticsError: For a margin, a drop or a number of metrics out of range, and as `detectable_effect`.
     """
     if not margin > 0:
         raise StatisticsError(f"a margin must be above 0 to plan for, got {margin}", hint="no n proves a loss of 0")

@@ -204,17 +204,17 @@ def _ids(name: str, *runs: Run) -> set[str]:
 
 def _gap(run: Run, metric: str, coverage: float, demanded: float) -> str:
     """Which samples lack a score, and the first reason that is known."""
-    outcomes = run.samples()["outcome"]
-    counts = {
-        "failed": int((outcomes == "failed").sum()),
-        "refused": int((outcomes == "refused").sum()),
-        "not tried yet": int(outcomes.isna().sum()),
-    }
+    outcomes = run.samples()["outcome"].tolist()
     scores = run.scores()
-    errors = scores.loc[(scores["metric"] == metric) & (scores["status"] != "ok"), "error"].dropna()
-    counts["not scored"] = len(errors)
+    errors = scores.loc[(scores["metric"] == metric) & (scores["status"] != "ok"), "error"].tolist()
+    counts = {
+        "failed": outcomes.count("failed"),
+        "refused": outcomes.count("refused"),
+        "not tried yet": sum(outcome not in ("ok", "failed", "refused") for outcome in outcomes),
+        "not scored": len(errors),
+    }
     detail = [f"{count} {name}" for name, count in counts.items() if count]
-    detail += [f"the first: {errors.iloc[0]}"] if len(errors) else []
+    detail += [f"the first: {errors[0]}"] if errors else []
     because = f" ({', '.join(detail)})" if detail else ""
     return f"{coverage:.1%} of the samples of {run.name} are scored{because}, the policy demands {demanded:.1%}"
 

@@ -54,8 +54,9 @@ def check(
     differences: list[FieldDifference] = []
     for against, reference in references.items():
         found, unlike = measure(tested, reference, demands, allow_incomparable=allow_incomparable, seed=seed)
-        measured += [(against, one) for one in found]
-        differences += [one for one in unlike if one not in differences]
+        for one in found:
+            measured.append((against, one))
+        differences += [difference for difference in unlike if difference not in differences]
     decisions = decide([one.evidence for _, one in measured], demands.alpha)
     return GateResult(
         candidate=_side(tested),

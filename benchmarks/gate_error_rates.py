@@ -28,6 +28,7 @@ NOISES: dict[str, Noise] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "heavy tails (t, 4 degrees of freedom)": lambda rng, shape: rng.standard_t(4, size=shape) / math.sqrt(2),
     "rare large losses (exponential)": lambda rng, shape: rng.exponential(size=shape) - 1,
+    "rare large gains (exponential)": lambda rng, shape: 1 - rng.exponential(size=shape),
 }
 
 
@@ -126,8 +127,11 @@ def report(simulations: int, seed: int = 0) -> list[tuple[str, ...]]:
             row(f"no change, {spread}", metrics, n, shares(rng, simulations, n, [0.0] * metrics, deviation))
             dropped = [1.5] + [0.0] * (metrics - 1)
             row(f"one metric loses 1.5 margins, {spread}", metrics, n, shares(rng, simulations, n, dropped, deviation))
-        for n in (8, 32):
-            row("no change, spread 3 margins", metrics, n, shares(rng, simulations, n, [0.0] * metrics, 3.0))
+    for name in ("normal", "heavy tails (t, 4 degrees of freedom)"):
+        for metrics in (1, 5, 16):
+            for n in (8, 32):
+                ended = shares(rng, simulations, n, [0.0] * metrics, 30.0, NOISES[name])
+                row(f"no change, spread 30 margins, {name}", metrics, n, ended)
     for name, noise in NOISES.items():
         for metrics in (1, 5, 16):
             for n in (12, 64):

@@ -129,12 +129,14 @@ def spreads_of_run(run: Run, metrics: Sequence[str] | None = None) -> list[Sprea
 
 
 def _spread_of(run: Run, metric_id: str, scores: pd.DataFrame) -> Spread:
-    means = scores["value"].groupby(scores["pair_id"].where(scores["pair_id"].notna(), scores["prompt_id"])).mean()
-    within = scores["value"] - scores.groupby("prompt_id")["value"].transform("mean")
-    freedom = len(scores) - scores["prompt_id"].nunique()
+    values, prompts = scores["value"].to_numpy(), scores["prompt_id"].to_numpy()
+    units = scores["pair_id"].where(scores["pair_id"].notna(), scores["prompt_id"]).to_numpy()
+    means = np.array([values[units == unit].mean() for unit in dict.fromkeys(units)])
+    within = np.concatenate([values[prompts == prompt] - values[prompts == prompt].mean() for prompt in set(prompts)])
+    freedom = len(values) - len(set(prompts))
     clips = _clips_per_prompt(run)
     if freedom > 0:
-        deviation = math.sqrt(2 * float((within**2).sum()) / freedom / clips)
+        deviation = math.sqrt(2 * float(np.sum(within**2)) / freedom / clips)
         source = f"seeds within prompts of {run.name}: models that differ in noise alone"
     elif len(means) > 1:
         deviation = math.sqrt(2) * float(np.std(means, ddof=1))

@@ -15,6 +15,9 @@ from stepbench.stats.power import detectable_effect
 MANY = 100_000
 """Prompts beyond which the t distribution is the normal one to all digits that matter here."""
 
+NEVER = 1e12
+"""Prompts beyond which the answer is that no number settles it."""
+
 
 def regression_p(loss: float, standard_error: float, n: int, margin: float) -> float:
     """How surprising a loss this far beyond the margin is when the true loss is the margin; small: a regression.
@@ -58,7 +61,8 @@ def prompts_to_settle(
     """Prompts after which the interval leaves the margin, if the true loss is `loss`, with the given power.
 
     Returns:
-        A whole number, at least 2; infinity where the loss lies on the margin, which no number of prompts can settle.
+        A whole number, at least 2; infinity where the loss lies on the margin, or so near that it takes more than
+        `NEVER` prompts.
 
     Raises:
         StatisticsError: As `detectable_effect`.
@@ -69,10 +73,12 @@ def prompts_to_settle(
     if distance == 0:
         return math.inf
     # The normal test needs a little less than the t test, so the answer lies a few steps up from here.
-    n = math.ceil(((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) * standard_deviation / distance) ** 2)
+    root = (float(ndtri(1 - alpha / 2)) + float(ndtri(power))) * standard_deviation / distance
+    if root > NEVER**0.5:
+        return math.inf
+    n = max(2, math.ceil(root**2))
     if n > MANY:
         return n
-    n = max(2, n)
     while detectable_effect(standard_deviation, n, alpha=alpha, power=power) > distance:
         n += 1
     return n

@@ -14,6 +14,7 @@ from stepbench.gate.policy import MetricPolicy, Policy
 from stepbench.gate.result import FallenPrompt
 from stepbench.gate.verdicts import Evidence
 from stepbench.runs.run import Run
+from stepbench.stats.paired import RELATIVE_TIE
 
 SHOWN = 5
 """Prompts named per metric."""
@@ -33,6 +34,7 @@ class Measured:
         direction: Which way is better; empty where the metric was not scored.
         demands: What the policy says.
         row: The row of the comparison; empty where there is none.
+        margin: Largest accepted loss, in the metric's unit.
         evidence: For the verdict.
         gaps: Why a pass is not possible whatever the numbers say.
         broken: Which floor or ceiling the candidate broke.
@@ -45,6 +47,7 @@ class Measured:
     direction: Literal["higher", "lower", ""]
     demands: MetricPolicy
     row: Mapping[str, Any]
+    margin: float
     evidence: Evidence
     gaps: tuple[str, ...]
     broken: tuple[str, ...]
@@ -147,6 +150,7 @@ def _measured(
     if row["n"] == 0:
         gaps.append("no prompt and seed is scored in both runs")
     broken = _broken_limits(demands, row["mean_b"])
+    margin = demands.margin_for(row["mean_a"])
     return Measured(
         metric=row["metric"],
         metric_id=row["metric_id"],
@@ -154,13 +158,15 @@ def _measured(
         direction=direction,
         demands=demands,
         row=row,
+        margin=margin,
         evidence=Evidence(
             n=row["n"],
             loss=row["difference"] if direction == "lower" else -row["difference"],
             low=low,
             high=high,
             standard_error=row["standard_error"],
-            margin=demands.margin_for(row["mean_a"]),
+            # A loss of just the margin is accepted: rounding in the last digit must not turn it into a regression.
+            margin=margin + RELATIVE_TIE * max(abs(row["mean_a"]), abs(row["mean_b"])),
             min_n=demands.min_n,
             covered=not gaps,
             limits_hold=not broken,
@@ -173,7 +179,8 @@ def _measured(
 
 def _missing(name: str, demands: MetricPolicy, why: str) -> Measured:
     nan = float("nan")
-    evidence = Evidence(n=0, loss=nan, low=nan, high=nan, standard_error=nan, margin=demands.margin_for(nan))
+    margin = demands.margin_for(nan)
+    evidence = Evidence(n=0, loss=nan, low=nan, high=nan, standard_error=nan, margin=margin)
     return Measured(
         metric=name,
         metric_id="",
@@ -181,6 +188,7 @@ def _missing(name: str, demands: MetricPolicy, why: str) -> Measured:
         direction=demands.direction or "",
         demands=demands,
         row={},
+        margin=margin,
         evidence=replace(evidence, min_n=demands.min_n, covered=False),
         gaps=(why,),
         broken=(),

@@ -33,7 +33,7 @@ def _undecided(one: Measured, decision: Decision, policy: Policy) -> str:
     if evidence.low > evidence.margin:
         return (
             f"the {level(policy.alpha)} interval lies beyond the margin {evidence.margin:.4g}, but not surely enough "
-            f"for one of several tests (Holm-corrected p {decision.p:.2g}); {needed(decision)}"
+            f"for one of several tests (p {decision.p:.2g} with Holm, {policy.alpha:g} allowed); {needed(decision)}"
         )
     return f"the interval holds the margin {evidence.margin:.4g}; {needed(decision)}"
 

@@ -109,7 +109,7 @@ def _result(against: Against, one: Measured, decision: Decision, policy: Policy)
         difference=row.get("difference", nan),
         low=row.get("low", nan),
         high=row.get("high", nan),
-        margin=one.evidence.margin,
+        margin=one.margin,
         p=decision.p,
         corrected_level=decision.corrected_level,
         loss_low=one.evidence.low,

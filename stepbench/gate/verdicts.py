@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scipy.special import stdtrit
+
 from stepbench.stats.multiplicity import holm
 from stepbench.stats.noninferiority import loss_interval, prompts_to_settle, regression_p
 
@@ -44,6 +46,14 @@ class Evidence:
     min_n: int = 2
     covered: bool = True
     limits_hold: bool = True
+
+    def scale(self, alpha: float) -> float:
+        """The standard error that the good end of the interval stands for.
+
+        Of a t interval it is the standard error itself. The interval of a set metric comes from a bootstrap and may be
+        lopsided: then it is that of the side which a regression depends on.
+        """
+        return max(0.0, self.loss - self.low) / float(stdtrit(self.n - 1, 1 - alpha / 2))
 
     @property
     def is_tested(self) -> bool:
@@ -79,7 +89,7 @@ def decide(evidence: Sequence[Evidence], alpha: float) -> list[Decision]:
         evidence: Everything the gate looks at, also what could not be tested: it counts in the family.
         alpha: 1 - the level of the intervals in `evidence`.
     """
-    adjusted = holm([_p(one) for one in evidence]).tolist()
+    adjusted = holm([_p(one, alpha) for one in evidence]).tolist()
     found = sum(p <= alpha for p in adjusted)
     level = 1 - alpha / max(1, len(evidence) - found)
     return [_decision(one, p, alpha, level) for one, p in zip(evidence, adjusted, strict=True)]
@@ -90,8 +100,8 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=WORST_FIRST.index)
 
 
-def _p(one: Evidence) -> float:
-    return regression_p(one.loss, one.standard_error, one.n, one.margin) if one.is_tested else float("nan")
+def _p(one: Evidence, alpha: float) -> float:
+    return regression_p(one.loss, one.scale(alpha), one.n, one.margin) if one.is_tested else float("nan")
 
 
 def _decision(one: Evidence, p: float, alpha: float, level: float) -> Decision:
@@ -100,7 +110,7 @@ def _decision(one: Evidence, p: float, alpha: float, level: float) -> Decision:
         verdict=verdict,
         p=p,
         corrected_level=level,
-        corrected_low=loss_interval(one.loss, one.standard_error, one.n, level)[0],
+        corrected_low=loss_interval(one.loss, one.scale(alpha), one.n, level)[0] if one.n > 1 else float("nan"),
         n_needed=_needed(one, alpha, level) if verdict == "inconclusive" else float("nan"),
     )
 
@@ -114,8 +124,7 @@ def _needed(one: Evidence, alpha: float, level: float) -> float:
 
 
 def _verdict(one: Evidence, p: float, alpha: float) -> Verdict:
-    # The interval of a set metric comes from a bootstrap, p from its standard error: a regression must show in both.
-    if not one.limits_hold or (one.is_tested and one.low > one.margin and p <= alpha):
+    if not one.limits_hold or p <= alpha:
         return "regression"
     if not one.covered:
         return "incomplete"

@@ -66,6 +66,14 @@ def test_identical_runs_pass_in_every_metric_and_the_same_run_says_so():
     assert gate(twin, a).notes == ()
 
 
+def test_a_loss_of_just_the_margin_is_accepted():
+    a = run("a", TABLE, 1, metrics=["quality"])
+    lower = {key: value - 0.1 for key, value in a.values["quality"].items()}
+    b = dataclasses.replace(a, name="b", values={"quality": lower})
+    assert gate(b, a, only(margin=0.1)).verdict == "pass"
+    assert gate(b, a, only(margin=0.0999999)).verdict == "regression"
+
+
 def test_too_few_prompts_are_inconclusive_with_the_number_needed():
     few = prompts(6)
     result = gate(run("b", few, 2, shift=-0.4), run("a", few, 1), only())

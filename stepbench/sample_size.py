@@ -1,4 +1,4 @@
-"""How many prompts or votes an effect takes, and what can be seen with what there is: behind `stepbench power`."""
+"""Prompts and votes that an effect takes, and the effect that can be seen: behind `stepbench power`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spread of per-prompt differences, on which every number of prompts hangs: from two runs, one run, or figures."""
+"""The spread of per-prompt differences, on which every number of prompts hangs: of two runs, one, or figures."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def _changes(one: MetricResult) -> list[str]:
         return ["what would change it: the missing scores, or a lower min_coverage in the policy"]
     changes = []
     if math.isfinite(one.loss_high):
-        if one.verdict == "pass":
-            changes.append(
-                f"what would change it: a margin below {digits(max(0.0, one.loss_high))} would not pass any more"
-            )
+        if one.verdict == "pass" and one.loss_high > 0:
+            changes.append(f"what would change it: a margin below {digits(one.loss_high)} would not pass")
+        elif one.verdict == "pass":
+            changes.append("what would change it: no margin, the interval holds no loss at all")
         else:
             changes.append(f"what would change it: a margin of {_rounded_up(one.loss_high)} or more would pass")
     if one.verdict == "regression" and math.isfinite(one.loss_low) and one.loss_low > one.margin:

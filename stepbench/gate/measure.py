@@ -141,7 +141,8 @@ def _measured(
 ) -> Measured:
     metric_id = row["metric_id"].split(ID_SEPARATOR)[0]
     direction = _direction(row["metric"], demands, reference.metric_cards[metric_id])
-    low, high = (row["low"], row["high"]) if direction == "lower" else (-row["high"], -row["low"])
+    # 0.0 - x, for -x turns a difference of 0 into -0.
+    low, high = (row["low"], row["high"]) if direction == "lower" else (0.0 - row["high"], 0.0 - row["low"])
     gaps = [
         _gap(run, row["metric"], coverage, policy.min_coverage)
         for run, coverage in ((candidate, row["coverage_b"]), (reference, row["coverage_a"]))
@@ -161,7 +162,7 @@ def _measured(
         margin=margin,
         evidence=Evidence(
             n=row["n"],
-            loss=row["difference"] if direction == "lower" else -row["difference"],
+            loss=row["difference"] if direction == "lower" else 0.0 - row["difference"],
             low=low,
             high=high,
             standard_error=row["standard_error"],

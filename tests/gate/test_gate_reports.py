@@ -174,16 +174,12 @@ def test_the_explanation_says_what_would_change_each_verdict():
     assert flicker.loss_high <= float(bound[1]) <= flicker.loss_high * 1.01
     assert "at most 2.5% pass" in told
     assert "the missing scores, or a lower min_coverage" in told
-    passed = check_margin(found, "quality")
-    assert f"a margin below {passed} would not pass" in told
+    assert "no margin, the interval holds no loss at all" in told  # quality has risen
+    close = result({"metrics": {"quality": {"margin": 0.5}}}, shift=-0.1)
+    assert f"a margin below {close.metrics[0].loss_high:.4g} would not pass" in "\n".join(explain(close))
     few = "\n".join(explain(result({"metrics": {"quality": {"margin": 0.5, "min_n": 60}}}, shift=-0.4, n=6)))
     assert "6 prompts, the policy demands 60" in few
     assert "the policy wants 60 prompts at least" in few
-
-
-def check_margin(found, metric: str) -> str:
-    one = next(one for one in found.metrics if one.metric == metric)
-    return f"{max(0.0, one.loss_high):.4g}"
 
 
 def test_a_margin_that_the_explanation_names_does_pass():

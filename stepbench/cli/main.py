@@ -27,6 +27,8 @@ COMMANDS = {
     "score": "Score a run that exists, without generating.",
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "gate": "Has a run lost more than a policy allows? Pass, regression or inconclusive.",
+    "power": "Prompts or votes that an effect takes; the effect that can be seen with what there is.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from stepbench.stats.checks import StatisticsError
     from stepbench.stats.intervals import Estimate, bootstrap_interval, intraclass_correlation, mean_interval
     from stepbench.stats.multiplicity import benjamini_hochberg, holm
+    from stepbench.stats.noninferiority import gate_prompts, prompts_to_settle, regression_p
     from stepbench.stats.paired import PairedDifference, paired_difference, sign_test
     from stepbench.stats.power import detectable_effect, detectable_win_rate, required_n, required_votes
     from stepbench.stats.ratings import bradley_terry
@@ -29,12 +30,15 @@ _EXPORTS = {
     "detectable_effect": "power",
     "detectable_win_rate": "power",
     "e_process": "sequential",
+    "gate_prompts": "noninferiority",
     "gwet_ac2": "agreement",
     "holm": "multiplicity",
     "intraclass_correlation": "intervals",
     "krippendorff_alpha": "agreement",
     "mean_interval": "intervals",
     "paired_difference": "paired",
+    "prompts_to_settle": "noninferiority",
+    "regression_p": "noninferiority",
     "required_n": "power",
     "required_votes": "power",
     "set_metric_difference": "set_metrics",
@@ -54,12 +58,15 @@ __all__ = [
     "detectable_effect",
     "detectable_win_rate",
     "e_process",
+    "gate_prompts",
     "gwet_ac2",
     "holm",
     "intraclass_correlation",
     "krippendorff_alpha",
     "mean_interval",
     "paired_difference",
+    "prompts_to_settle",
+    "regression_p",
     "required_n",
     "required_votes",
     "set_metric_difference",

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from stepbench.stats.paired import PairedDifference, paired_difference, sign_test
     from stepbench.stats.power import detectable_effect, detectable_win_rate, required_n, required_votes
     from stepbench.stats.ratings import bradley_terry
+    from stepbench.stats.robustness import FirstPlace, first_place, leave_one_out
     from stepbench.stats.sequential import e_process, win_rate_monitor
     from stepbench.stats.set_metrics import SetDifference, set_metric_difference
     from stepbench.stats.shrinkage import shrink_means
+    from stepbench.stats.vote_prediction import MetricAgreement, human_agreement, metric_agreement
 
 _EXPORTS = {
     "Estimate": "intervals",
+    "FirstPlace": "robustness",
+    "MetricAgreement": "vote_prediction",
     "PairedDifference": "paired",
     "SetDifference": "set_metrics",
     "StatisticsError": "checks",
@@ -29,11 +33,15 @@ _EXPORTS = {
     "detectable_effect": "power",
     "detectable_win_rate": "power",
     "e_process": "sequential",
+    "first_place": "robustness",
     "gwet_ac2": "agreement",
     "holm": "multiplicity",
+    "human_agreement": "vote_prediction",
     "intraclass_correlation": "intervals",
     "krippendorff_alpha": "agreement",
+    "leave_one_out": "robustness",
     "mean_interval": "intervals",
+    "metric_agreement": "vote_prediction",
     "paired_difference": "paired",
     "required_n": "power",
     "required_votes": "power",
@@ -44,6 +52,8 @@ _EXPORTS = {
 }
 __all__ = [
     "Estimate",
+    "FirstPlace",
+    "MetricAgreement",
     "PairedDifference",
     "SetDifference",
     "StatisticsError",
@@ -54,11 +64,15 @@ __all__ = [
     "detectable_effect",
     "detectable_win_rate",
     "e_process",
+    "first_place",
     "gwet_ac2",
     "holm",
+    "human_agreement",
     "intraclass_correlation",
     "krippendorff_alpha",
+    "leave_one_out",
     "mean_interval",
+    "metric_agreement",
     "paired_difference",
     "required_n",
     "required_votes",

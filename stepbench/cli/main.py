@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",
     "weights": "List external weights, or check a model folder against its configs.",
+    "prefs": "Preference studies: plan pairs, collect blind votes, look at their quality.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 """Command -> help line; command `x` is the function or app named `x` (with `_command` added) in `stepbench.cli.x`."""

@@ -36,6 +36,7 @@ COMMANDS = {
     "export": "Write a run's clips in a peer's layout.",
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",
+    "prefs": "Preference studies: votes on pairs of clips, ratings, and data for DPO.",
     "weights": "List external weights, or check a model folder against its configs.",
     "leaderboard": "Build or serve the leaderboard.",
 }

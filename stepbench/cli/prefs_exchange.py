@@ -106,6 +106,7 @@ def import_(
     /,
     *,
     from_: Annotated[Format, Parameter(name="--from")],
+    protocol: str | None = None,
     json: Json = False,
 ) -> int:
     """Bring in votes that were exported, or given in another tool.
@@ -118,10 +119,11 @@ def import_(
             written as a plain table of votes.
         file: What to read; of dpo and trl also the export's folder.
         from_: Its format.
+        protocol: Of a new study, by name or as a TOML file; the first built-in one that asks what was answered.
     """
-    from stepbench.preferences.formats.import_votes import import_votes
+    from stepbench.preferences.import_votes import import_votes
 
-    done = import_votes(study, file, from_)
+    done = import_votes(study, file, from_, protocol=protocol)
     if json:
         print_records([{"study": study, "judgements": done.judgements, "new": done.new, "simulated": done.simulated}])
     note(f"{study}: {done.judgements} judgements in {file}, {done.new} of them new")

@@ -51,7 +51,9 @@ def read_tables(place: str | Path) -> StudyTables:
     if is_vote_file(place):
         file = Path(place)
         if not file.is_file():
-            raise UsageError(f"no file of votes at {file}", hint="`stepbench prefs export STUDY --to parquet` makes one")
+            raise UsageError(
+                f"no file of votes at {file}", hint="`stepbench prefs export STUDY --to parquet` makes one"
+            )
         votes = VOTE_FILES[file.suffix](file)
         facts = {"votes_file": file.name, "votes_file_sha256": sha256_file(file)}
         return StudyTables(votes=votes, pairs=pairs_of_votes(votes), folder=file.parent, facts=facts, anchors={})

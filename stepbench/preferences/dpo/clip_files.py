@@ -67,7 +67,9 @@ class ClipFinder:
             return None
         sha256 = sha256_file(path)
         if row and row.get("clip_sha256") not in (None, sha256):
-            raise UsageError(f"{path} is not the clip that was voted on: its sha256 is {sha256}", hint="restore the run")
+            raise UsageError(
+                f"{path} is not the clip that was voted on: its sha256 is {sha256}", hint="restore the run"
+            )
         return ClipOnDisk(path=path, sha256=sha256, kind="master")
 
     def _of_study(self, clip: Mapping[str, Any]) -> ClipOnDisk:

@@ -40,6 +40,21 @@ class PreferenceExport:
     manifest: Path
     content: dict[str, Any]
 
+    def lines(self) -> list[str]:
+        """What came of it, for people."""
+        pairs, votes = self.content["pairs"], self.content["votes"]
+        dropped = ", ".join(f"{number} by {rule!r}" for rule, number in pairs["dropped"].items()) or "none dropped"
+        lines = [f"{pairs['kept']} of {pairs['voted_on']} pairs kept; {dropped}"]
+        for split, path in self.files.items():
+            counts = self.content["splits"][split]
+            lines.append(f"{path}: {counts['pairs']} pairs of {counts['prompts']} prompts")
+        compressed = sum(clip["kind"] == "study" for clip in self.content["clips"].values())
+        if compressed:
+            lines.append(f"{compressed} clips are compressed copies; --runs FOLDER finds the lossless ones")
+        if votes["simulated"]:
+            lines.append(f"SIMULATED: {votes['simulated']} of {votes['used']} votes are by programs")
+        return [*lines, f"{self.manifest}: rules, counts and hashes"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceSource:
@@ -64,6 +79,7 @@ def export_preferences(
     shares: SplitShares,
     evaluation: EvaluationTexts,
     copy: bool = False,
+    dataset_card: bool = False,
 ) -> PreferenceExport:
     """Write preferences.
 
@@ -78,6 +94,7 @@ def export_preferences(
         shares: How many prompt families are held out.
         evaluation: What must not be trained on.
         copy: Copy the clips to `clips/` under their hashes, so that the folder can travel.
+        dataset_card: Write a README.md by which `datasets.load_dataset(FOLDER)` finds the splits.
 
     Raises:
         LeakError: An evaluation prompt is among the prompts voted on; it is named.
@@ -134,9 +151,32 @@ def export_preferences(
     }
     manifest = places["manifest"]
     manifest.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if dataset_card:
+        (manifest.parent / "README.md").write_text(_card(written, content), encoding="utf-8")
     return PreferenceExport(
         files={split: files[0] for split, files in written.items()}, manifest=manifest, content=content
     )
+
+
+_CARD = """\
+---
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+Preferences between video clips: `prompt`, `chosen`, `rejected` (files below this folder) and where they come from.
+{who} `manifest.json` holds rules, counts and hashes. Written by stepbench {version}.
+"""
+_HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def _card(written: Mapping[str, Sequence[Path]], content: Mapping[str, Any]) -> str:
+    files = "\n".join(f"  - split: {_HUB_SPLITS[split]}\n    path: {paths[1].name}" for split, paths in written.items())
+    votes = content["votes"]
+    who = f"{votes['used']} votes, of which {votes['simulated']} are by programs (simulated annotators)."
+    return _CARD.format(files=files, who=who, version=content["stepbench"])
 
 
 def _places(out: Path) -> dict[str, Path]:
@@ -194,5 +234,7 @@ def _split_counts(
     rows: Mapping[str, Sequence[Any]], pairs: Sequence[PreferredPair], families: Sequence[str], sides: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
     own = Counter(sides[family] for family in set(families))
-    prompts = Counter(sides[family] for family in dict(zip((p.prompt_id for p in pairs), families, strict=True)).values())
+    prompts = Counter(
+        sides[family] for family in dict(zip((p.prompt_id for p in pairs), families, strict=True)).values()
+    )
     return {split: {"pairs": len(rows[split]), "prompts": prompts[split], "families": own[split]} for split in SPLITS}

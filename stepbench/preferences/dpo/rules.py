@@ -100,7 +100,9 @@ def candidate_votes(votes: pd.DataFrame, rules: PairRules) -> pd.DataFrame:
     pairwise = count_votes(votes).pairwise
     known = sorted(pairwise["dimension"].unique())
     if rules.dimension not in known:
-        raise UsageError(f"no pairwise vote is on {rules.dimension!r}", hint=f"choose from {', '.join(known) or 'none'}")
+        raise UsageError(
+            f"no pairwise vote is on {rules.dimension!r}", hint=f"choose from {', '.join(known) or 'none'}"
+        )
     chosen = pairwise[pairwise["dimension"] == rules.dimension]
     if rules.people_only:
         chosen = chosen[~chosen["simulated"].astype(bool)]
@@ -179,14 +181,11 @@ def _judge(group: pd.DataFrame, rules: PairRules) -> tuple[PreferredPair | None,
 
 
 def _clip(row: Any, side: str) -> dict[str, Any]:
-    return {
-        "clip": str(row[f"clip_{side}"]),
-        "sha256": str(row[f"clip_sha256_{side}"]),
-        "model": str(row[f"model_{side}"]),
-        "run": str(row[f"run_{side}"]),
-        "seed": int(row[f"seed_{side}"]),
-        "sample_key": str(row[f"sample_key_{side}"]),
-    }
+    texts = {"clip": "clip", "sha256": "clip_sha256", "model": "model", "run": "run", "sample_key": "sample_key"}
+    values = {name: row[f"{column}_{side}"] for name, column in texts.items()}
+    seed = row[f"seed_{side}"]
+    known = {name: "" if pd.isna(value) else str(value) for name, value in values.items()}
+    return known | {"seed": None if pd.isna(seed) else int(seed)}
 
 
 def _outcome(row: dict[str, Any], clips: Sequence[dict[str, Any]]) -> Any:

@@ -132,4 +132,4 @@ def _check_suffix(path: Path) -> None:
 
 
 def _none_for_nan(value: Any) -> Any:
-    return None if isinstance(value, float) and value != value else value
+    return None if value is pd.NA or (isinstance(value, float) and value != value) else value

@@ -71,7 +71,9 @@ def read_argilla(path: Path, pairs: pd.DataFrame) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if not isinstance(records, list) or not all(isinstance(one, dict) and "fields" in one for one in records):
-        raise UsageError(f"{path} is no list of Argilla records", hint="write them with `dataset.records.to_json(FILE)`")
+        raise UsageError(
+            f"{path} is no list of Argilla records", hint="write them with `dataset.records.to_json(FILE)`"
+        )
     known = pairs_by_id(pairs)
     rows = []
     for number, record in enumerate(records, 1):

@@ -11,9 +11,10 @@ import pandas as pd
 
 from stepbench.errors import UsageError
 from stepbench.preferences.dpo.preference_rows import read_preference_votes
-from stepbench.preferences.formats.argilla import read_argilla, write_argilla
 from stepbench.preferences.formats.arena import read_arena, write_arena
+from stepbench.preferences.formats.argilla import read_argilla, write_argilla
 from stepbench.preferences.formats.label_studio import read_label_studio, write_label_studio
+from stepbench.preferences.formats.pairs_file import write_pairs
 from stepbench.preferences.formats.videoalign import read_videoalign, write_videoalign
 from stepbench.preferences.formats.votes_table import read_csv, read_parquet, write_csv, write_parquet
 from stepbench.preferences.study_tables import StudyTables
@@ -34,7 +35,7 @@ class Written:
 
 
 def write_votes(tables: StudyTables, path: Path, form: TableFormat, *, url_prefix: str = "") -> Written:
-    """Write the votes of a study.
+    """Write the votes of a study; csv and parquet with the pairs beside them (`pairs_file`).
 
     Args:
         tables: The study.
@@ -63,6 +64,8 @@ def write_votes(tables: StudyTables, path: Path, form: TableFormat, *, url_prefi
         "parquet": write_parquet,
         "arena": write_arena,
     }
+    if form != "arena":
+        write_pairs(tables.pairs, path)
     return Written(judgements=simple[form](votes, path), of=total)
 
 

@@ -88,6 +88,7 @@ def pair_named(pairs: Mapping[str, dict[str, Any]], pair_id: Any, where: str) ->
 
 
 def _text(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return ""
     # Whole numbers come back from some tables as 3.0.
-    number = isinstance(value, float) and value == value and value == int(value)
-    return "" if value is None or value != value else str(int(value) if number else value)
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)

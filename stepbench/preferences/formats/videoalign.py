@@ -161,7 +161,7 @@ def _pair(row: Mapping[str, str], known: Mapping[tuple[str, str, str], Any] | No
 
 
 def _cell(value: Any) -> Any:
-    return "" if value is None or value != value else int(value) if value == int(value) else value
+    return "" if pd.isna(value) else int(value) if value == int(value) else value
 
 
 def _number(text: str, where: str) -> float | None:

@@ -44,7 +44,7 @@ NEEDED = ("vote_id", "pair_id", "kind", "dimension", "prompt_id", "model_a", "mo
 
 
 def votes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as the table of votes: absent values are None in columns of text and whole numbers, else NaN.
+    """Rows as the table of votes: absent values are None in columns of text, NA or NaN in columns of numbers.
 
     Raises:
         UsageError: An unknown column, a value of another kind, or none where there must be one; names the row.
@@ -134,6 +134,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
         values = table.column(field.name).to_pylist()
         if field.type == pa.float64():
             columns[field.name] = pd.Series([float("nan") if v is None else v for v in values], dtype="float64")
+        elif field.type == pa.int64():
+            columns[field.name] = pd.Series(values, dtype="Int64")
         elif field.type == pa.bool_():
             columns[field.name] = pd.Series(values, dtype="bool")
         else:

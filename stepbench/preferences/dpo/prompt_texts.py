@@ -14,4 +14,5 @@ def normalised_text(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     kept = "".join(sign for sign in folded if unicodedata.category(sign)[0] in "LMN")
-    return kept or "".join(folded.split())
+    # Once more: letters and accents that a sign stood between may have met.
+    return unicodedata.normalize("NFKC", kept) or "".join(folded.split())

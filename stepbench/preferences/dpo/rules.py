@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from stepbench.errors import UsageError
+from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.ratings.counting import count_votes
 
 SameGenerator = Literal["any", "prefer", "require"]
@@ -106,6 +106,8 @@ def candidate_votes(votes: pd.DataFrame, rules: PairRules) -> pd.DataFrame:
     chosen = pairwise[pairwise["dimension"] == rules.dimension]
     if rules.people_only:
         chosen = chosen[~chosen["simulated"].astype(bool)]
+        if chosen.empty:
+            raise NothingSelectedError("no vote is left without those of programs", hint="leave --people-only out")
     return chosen
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, parquet
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
 
 NEEDED = ("vote_id", "pair_id", "kind", "dimension", "prompt_id", "model_a", "model_b", "annotator", "simulated")
 """Columns that hold a value in every row."""
+_KNOWN = frozenset(SCHEMA.names)
 
 
 def votes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -49,30 +51,34 @@ def votes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Raises:
         UsageError: An unknown column, a value of another kind, or none where there must be one; names the row.
     """
-    listed = [dict(row) for row in rows]
-    for number, row in enumerate(listed, 1):
-        unknown = sorted(row.keys() - set(SCHEMA.names))
-        if unknown:
-            raise UsageError(f"row {number}: unknown column {unknown[0]!r}", hint=f"known: {', '.join(SCHEMA.names)}")
-        row["reasons"] = _plain_list(row.get("reasons"))
-        for name in NEEDED:
-            if row.get(name) is None:
-                raise UsageError(f"row {number} has no {name}", hint=f"every vote needs {', '.join(NEEDED)}")
-    listed = [{name: _none_for_nan(row.get(name)) for name in SCHEMA.names} for row in listed]
-    try:
-        return _frame(pa.Table.from_pylist(listed, schema=SCHEMA))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise UsageError(f"a value of another kind than its column: {error}") from error
+    return _frame(_arrow(rows))
 
 
 def votes_arrow(votes: pd.DataFrame) -> pa.Table:
-    """The table of votes for files; extra columns are an error.
+    """The table of votes for files.
 
     Raises:
         UsageError: As `votes_frame`.
     """
-    rows = votes_frame(votes.to_dict("records")).to_dict("records")
-    return pa.Table.from_pylist([{k: _none_for_nan(v) for k, v in row.items()} for row in rows], schema=SCHEMA)
+    return _arrow({str(name): value for name, value in row.items()} for row in votes.to_dict("records"))
+
+
+def _arrow(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    listed = []
+    for number, row in enumerate(rows, 1):
+        unknown = sorted(row.keys() - _KNOWN)
+        if unknown:
+            raise UsageError(f"row {number}: unknown column {unknown[0]!r}", hint=f"known: {', '.join(SCHEMA.names)}")
+        values = {name: _none_for_nan(value) for name, value in row.items()}
+        values["reasons"] = values.get("reasons") or []
+        lacking = [name for name in NEEDED if values.get(name) is None]
+        if lacking:
+            raise UsageError(f"row {number} has no {lacking[0]}", hint=f"every vote needs {', '.join(NEEDED)}")
+        listed.append(values)
+    try:
+        return pa.Table.from_pylist(listed, schema=SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(f"a value of another kind than its column: {error}") from error
 
 
 def write_parquet(votes: pd.DataFrame, path: Path) -> int:
@@ -154,12 +160,7 @@ def _refuse_columns(path: Path, found: Iterable[str]) -> None:
         )
 
 
-def _plain_list(value: Any) -> list[str]:
-    return [] if value is None or isinstance(value, float) else [str(item) for item in value]
-
-
 def _none_for_nan(value: Any) -> Any:
-    if hasattr(value, "item") and not isinstance(value, str | bytes | list):
-        value = value.item()
+    value = value.item() if isinstance(value, np.generic) else value
     missing = value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
     return None if missing else value

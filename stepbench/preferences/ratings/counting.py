@@ -72,6 +72,8 @@ def count_votes(votes: pd.DataFrame) -> CountedVotes:
             f"a table of votes needs the columns {', '.join(NEEDED)}; missing: {', '.join(missing)}",
             hint="give a study, or a file written by `stepbench prefs export --to csv` or `parquet`",
         )
+    # Sums of floats depend on their order; what votes say must not depend on the order of rows.
+    votes = votes.sort_values(["vote_id", "dimension", "rated_clip"], key=lambda column: column.astype(str))
     excluded = votes["excluded"].notna()
     real = votes["kind"] == "real"
     skipped = votes["winner"] == "skip"

@@ -1,4 +1,4 @@
-"""Preference studies: blind votes of annotators on pairs of clips, stored so that none is lost and none counts twice."""
+"""Preference studies: blind votes on pairs of clips, stored so that none is lost and none counts twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of a study: where it is, and transactions in which one writer at a time has the whole study to itself."""
+"""The database of a study: where it is, and transactions in which one writer at a time has it to itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from stepbench.preferences import schema
@@ -139,9 +140,10 @@ class Database:
                     connection = connection.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
                     yield connection
-        except OperationalError as error:
+        except (OperationalError, PoolTimeoutError) as error:
+            said = error.orig if isinstance(error, OperationalError) else "all connections are in use"
             raise StudyBusyError(
-                f"the study's database {self.location.url!r} cannot be used now: {error.orig}",
+                f"the study's database {self.location.url!r} cannot be used now: {said}",
                 hint="nothing was stored; try the same again",
             ) from error
         finally:
@@ -187,8 +189,3 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("stepbench_write", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def explain(error: DBAPIError) -> str:
-    """The database's own words, without the statement."""
-    return str(error.orig).strip()

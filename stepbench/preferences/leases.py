@@ -10,8 +10,10 @@ import numpy as np
 from sqlalchemy import Connection, Row, case, func, insert, literal, or_, select, update
 
 from stepbench.preferences import schema
+from stepbench.preferences.clock import iso
 from stepbench.preferences.people import Annotator
 from stepbench.preferences.protocol import Protocol
+from stepbench.preferences.records import Assignment
 
 _PAIR, _ASSIGNMENT = schema.pair.c, schema.assignment.c
 
@@ -98,7 +100,7 @@ def _choose(
     now: float,
     rng: np.random.Generator,
 ) -> tuple[str, float, Row[Any] | None] | None:
-    """(pair, chance of this choice, what it repeats): calibration, then gold and repeats as they fall due, then real."""
+    """(pair, chance of it, what it repeats): calibration, then gold and repeats as they fall due, then real pairs."""
     real = _open_pairs(connection, annotator, "real", now)
     golds, repeats = (_open_pairs(connection, annotator, kind, now) for kind in ("gold", "repeat"))
     ripe = _ripe(repeats, history, protocol.repeat_distance)
@@ -166,7 +168,7 @@ def _side(connection: Connection, pair_id: str, history: History, now: float, rn
     return bool(rng.random() < 0.5)
 
 
-def _open_pairs(connection: Connection, annotator: Annotator, kind: str, now: float) -> list[Row[Any]]:
+def _open_pairs(connection: Connection, annotator: Annotator, kind: str, now: float) -> list[Any]:
     """Pairs of a kind that have room and that this annotator has not judged: pair_id, order, repeat_of, taken."""
     counts = select(_ASSIGNMENT.pair_id, *_counts()).where(_holds(now)).group_by(_ASSIGNMENT.pair_id).subquery()
     seen = select(_ASSIGNMENT.pair_id).where(
@@ -207,3 +209,27 @@ def extend(connection: Connection, assignment_id: str, until: float, *, alive_at
         conditions.append(_ASSIGNMENT.leased_until > alive_at)
     changed = connection.execute(update(schema.assignment).where(*conditions).values(leased_until=until))
     return changed.rowcount == 1
+
+
+def view(connection: Connection, assignment_id: str) -> Assignment:
+    """All that its annotator may know of an assignment."""
+    query = select(schema.assignment, schema.pair).join(schema.pair).where(_ASSIGNMENT.assignment_id == assignment_id)
+    row = connection.execute(query).mappings().one()
+    left, right = ("2", "1") if row["swapped"] else ("1", "2")
+    return Assignment(
+        assignment_id=assignment_id,
+        pair_id=row["pair_id"],
+        prompt_id=row["prompt_id"],
+        text=row["text"],
+        language=row["language"],
+        left=row[f"clip_{left}"],
+        right=row[f"clip_{right}"],
+        left_frames=row[f"frames_{left}"],
+        right_frames=row[f"frames_{right}"],
+        left_fps=row[f"fps_{left}"],
+        right_fps=row[f"fps_{right}"],
+        calibration=row["kind"] == "calibration",
+        number=row["number"],
+        started_at=iso(row["started_at"]),
+        leased_until=iso(row["leased_until"]),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ def _value(number: int, field: str, value: Any) -> Any:
     stem = field[:-2] if field[-2:] in ("_1", "_2") else field
     if stem not in _NUMBERS:
         return str(value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise StudyError(f"pair {number}: {field} must be a number, got {value!r}")
     if stem in _REAL:
         return float(value)

@@ -151,7 +151,7 @@ class Protocol(_Strict):
 
     @property
     def main_question(self) -> Question | None:
-        """The pairwise question that says which clip is better: `overall`, else the first; None where all are ratings."""
+        """The question which clip is better: `overall`, else the first pairwise one; None where all are ratings."""
         overall = [question for question in self.pairwise if question.id == OVERALL]
         return (overall or list(self.pairwise) or [None])[0]
 

@@ -153,7 +153,6 @@ event_log = Table(
     Column("event_id", Integer, primary_key=True),
     Column("at", Double, nullable=False),
     Column("kind", String(50), nullable=False),
-    Column("annotator_id", Integer, ForeignKey("annotator.annotator_id")),
     Column("data", JSON, nullable=False),
 )
 

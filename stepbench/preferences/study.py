@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect, insert, select, update
+from sqlalchemy import insert
 from sqlalchemy.engine import URL
 
 from stepbench.preferences import ballots, leases, people, schema, tables
 from stepbench.preferences.answers import Ratings, Winners, read_answers
 from stepbench.preferences.clock import day_start, iso, seconds_of
-from stepbench.preferences.database import Database, Location, locate
+from stepbench.preferences.database import Database, locate
 from stepbench.preferences.errors import DailyCapError, StudyError, VoteRefusedError
+from stepbench.preferences.founding import Purpose, found, name_of, read_charter
 from stepbench.preferences.pair_table import read_pairs
-from stepbench.preferences.protocol import load_protocol, parse_protocol, protocol_sha256
+from stepbench.preferences.planned import blinded, insert_pairs
+from stepbench.preferences.protocol import load_protocol
 from stepbench.preferences.records import Assignment, Pair, Receipt
-from stepbench.records import SAFE_ID
 
 if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Connection
-
-Purpose = Literal["ranking", "gate"]
 
 
 class Study:
@@ -46,15 +44,14 @@ class Study:
         self.folder: Path | None = database.location.folder
         self._clock = clock
         with database.reading() as connection:
-            row = _study_row(connection, database.location)
-        self.study_id: str = row.study_id
-        self.seed: int = row.seed
-        self.purpose: str = row.purpose
-        self.created_at: str = iso(row.created_at)
-        self.protocol_text: str = row.protocol
-        self.protocol_sha256: str = row.protocol_sha256
-        self.protocol = parse_protocol(row.protocol, f"the protocol of study {row.study_id}")
-        self._secret: str = row.secret
+            self._charter = read_charter(connection, database.location)
+        self.study_id = self._charter.study_id
+        self.seed = self._charter.seed
+        self.purpose = self._charter.purpose
+        self.created_at = iso(self._charter.created_at)
+        self.protocol = self._charter.protocol
+        self.protocol_text = self._charter.protocol_text
+        self.protocol_sha256 = self._charter.protocol_sha256
 
     @classmethod
     def create(
@@ -87,39 +84,9 @@ class Study:
             StudyBusyError: The database cannot be reached.
         """
         _, text = load_protocol(protocol)
-        location = locate(url)
-        name = study_id or _name_of(location)
-        if not SAFE_ID.fullmatch(name):
-            raise StudyError(
-                f"study_id must be 1 to 100 of A-Z a-z 0-9 . _ - and start with a letter or digit, got {name!r}"
-            )
-        if purpose not in get_args(Purpose):
-            raise StudyError(f"purpose must be ranking or gate, got {purpose!r}")
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-            raise StudyError(f"seed must be a whole number from 0 to 2^31 - 1, got {seed!r}")
         checked = read_pairs(pairs) if pairs is not None else []
-        if location.file is not None:
-            location.file.parent.mkdir(parents=True, exist_ok=True)
-        database = Database(location)
-        with database.writing(lock_study=False) as connection:
-            if _has_study(connection):
-                raise StudyError(
-                    f"there is a study already in {location.url!r}", hint="open it, or choose another place"
-                )
-            schema.metadata.create_all(connection)
-            connection.execute(
-                insert(schema.study).values(
-                    id=1,
-                    schema_version=schema.SCHEMA,
-                    study_id=name,
-                    created_at=clock(),
-                    seed=seed,
-                    purpose=purpose,
-                    protocol=text,
-                    protocol_sha256=protocol_sha256(text),
-                    secret=secrets.token_hex(32),
-                )
-            )
+        database = Database(locate(url))
+        found(database, text, study_id or name_of(database.location), seed, purpose, clock())
         study = cls(database, clock)
         study.add_pairs(checked, target_votes=target_votes)
         return study
@@ -144,7 +111,8 @@ class Study:
 
         Args:
             pairs: A data frame, dicts or `Pair` records. Needed: prompt_id, model_1, model_2 (or model_a, model_b);
-                usual: text, clip_1, clip_2, kind, expected; see `Pair`.
+                usual: text, clip_1, clip_2, kind, expected; see `Pair`. Clips that are files here are encoded anew
+                into the study's folder, under names that tell nothing; others stay as they are named.
             target_votes: Votes per real pair and per repeat that do not say themselves; by default the protocol's.
                 Gold and calibration pairs without a number are for every annotator.
 
@@ -156,22 +124,9 @@ class Study:
         """
         if target_votes is not None and (isinstance(target_votes, bool) or target_votes < 1):
             raise StudyError(f"target_votes must be at least 1, got {target_votes}")
-        wanted = target_votes or self.protocol.target_votes
-        records = read_pairs(pairs)
+        records = blinded(read_pairs(pairs), self.folder)
         with self.database.writing() as connection:
-            known = set(connection.execute(select(schema.pair.c.pair_id)).scalars())
-            new = [pair for pair in records if pair.pair_id not in known]
-            start = len(known)
-            rows = [
-                {name: getattr(pair, name) for name in schema.PAIR_COLUMNS}
-                | {"order": start + number, "target_votes": _target(pair, wanted)}
-                for number, pair in enumerate(new)
-            ]
-            # A repeat points at its pair, which must be there first.
-            for batch in ([row for row in rows if not row["repeat_of"]], [row for row in rows if row["repeat_of"]]):
-                if batch:
-                    connection.execute(insert(schema.pair), batch)
-        return len(new)
+            return insert_pairs(connection, records, target_votes or self.protocol.target_votes)
 
     def register(self, annotator: str, *, simulated: bool = False) -> str:
         """Make an annotator known before the first pair, and give the pseudonym. Programs must say `simulated`.
@@ -180,12 +135,14 @@ class Study:
             StudyError: A person's name used by a program, or the other way round.
         """
         with self.database.writing() as connection:
-            return people.register(connection, self._secret, annotator, self._clock(), simulated=simulated).pseudonym
+            return people.register(
+                connection, self._charter.secret, annotator, self._clock(), simulated=simulated
+            ).pseudonym
 
     def pseudonym(self, annotator: str) -> str | None:
         """How the tables call the annotator of this name; None for a name that is not known."""
         with self.database.reading() as connection:
-            known = people.find(connection, self._secret, annotator)
+            known = people.find(connection, self._charter.secret, annotator)
         return known.pseudonym if known else None
 
     def next_pair(self, annotator: str) -> Assignment | None:
@@ -204,15 +161,15 @@ class Study:
         """
         with self.database.writing() as connection:
             now = self._clock()
-            person = people.register(connection, self._secret, annotator, now, simulated=None)
+            person = people.register(connection, self._charter.secret, annotator, now, simulated=None)
             history = leases.history_of(connection, person)
             live = history.live(now)
             if live is not None:
                 leases.extend(connection, live.assignment_id, self._lease_end(now))
-                return self._assignment(connection, live.assignment_id)
+                return leases.view(connection, live.assignment_id)
             self._check_cap(connection, person, now)
             leased = leases.lease_next(connection, self.protocol, self.seed, person, history, now)
-            return self._assignment(connection, leased) if leased else None
+            return leases.view(connection, leased) if leased else None
 
     def heartbeat(self, assignment: Assignment | str) -> bool:
         """Move the end of a lease on, as long as it has not run out; False where it is no longer held."""
@@ -292,7 +249,7 @@ class Study:
         with self.database.writing() as connection:
             person = self._known(connection, annotator)
             undone = ballots.undo_last(connection, self.protocol, person, str(uuid.uuid4()), self._clock())
-            return self._assignment(connection, undone)
+            return leases.view(connection, undone)
 
     def forget(self, annotator: str) -> str:
         """Cut the link from a name to its votes and delete its comments; the votes stay, under a new pseudonym.
@@ -317,15 +274,45 @@ class Study:
         Args:
             include_superseded: Also those that were corrected or taken back.
         """
+        import pandas as pd
+
+        from stepbench.preferences.quality import exclusions
+
         with self.database.reading() as connection:
-            frame = tables.vote_table(connection, include_superseded=include_superseded)
-        frame["excluded"] = None
-        return frame[list(tables.VOTE_COLUMNS)]
+            standing = tables.vote_table(connection)
+            pairs = tables.pair_table(connection)
+            frame = tables.vote_table(connection, include_superseded=True) if include_superseded else standing
+        rules = exclusions(standing, pairs, self.protocol)
+        marked = frame.assign(excluded=pd.Series([rules.get(name) for name in frame["annotator"]], dtype=object))
+        return marked.reindex(columns=list(tables.VOTE_COLUMNS))
+
+    def quality(self) -> pd.DataFrame:
+        """How each annotator answered, and whom which rule of the protocol excludes; see `annotator_quality`."""
+        from stepbench.preferences.quality import annotator_quality
+
+        with self.database.reading() as connection:
+            standing, pairs = tables.vote_table(connection), tables.pair_table(connection)
+        return annotator_quality(standing, pairs, self.protocol)
 
     def pairs(self) -> pd.DataFrame:
         """One row per planned pair; `votes` counts those that stand, skipped ones aside."""
         with self.database.reading() as connection:
             return tables.pair_table(connection)
+
+    def log(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Note what was done to the study, such as a plan, in its log of events. No names, nothing about people."""
+        with self.database.writing() as connection:
+            connection.execute(insert(schema.event_log).values(at=self._clock(), kind=kind, data=dict(data)))
+
+    def events(self) -> pd.DataFrame:
+        """The log of events, oldest first: at (ISO 8601), kind, data."""
+        with self.database.reading() as connection:
+            return tables.event_table(connection)
+
+    def live_leases(self) -> pd.Series:
+        """Pairs that are with an annotator now: how many leases each has (index: pair_id)."""
+        with self.database.reading() as connection:
+            return tables.live_leases(connection, self._clock())
 
     def clip_path(self, clip: str) -> Path | str:
         """Where a clip named by `pairs`, `votes` or an assignment is; addresses (with `://`) stay as they are."""
@@ -347,7 +334,7 @@ class Study:
         return now + self.protocol.lease_minutes * 60
 
     def _known(self, connection: Connection, annotator: str) -> people.Annotator:
-        known = people.find(connection, self._secret, annotator)
+        known = people.find(connection, self._charter.secret, annotator)
         if known is None:
             raise StudyError("no annotator of this name in the study", hint="check the spelling")
         return known
@@ -360,60 +347,6 @@ class Study:
                 hint="come back after midnight UTC",
             )
 
-    def _assignment(self, connection: Connection, assignment_id: str) -> Assignment:
-        query = (
-            select(schema.assignment, schema.pair)
-            .join(schema.pair)
-            .where(schema.assignment.c.assignment_id == assignment_id)
-        )
-        row = connection.execute(query).mappings().one()
-        left, right = ("2", "1") if row["swapped"] else ("1", "2")
-        return Assignment(
-            assignment_id=assignment_id,
-            pair_id=row["pair_id"],
-            prompt_id=row["prompt_id"],
-            text=row["text"],
-            language=row["language"],
-            left=row[f"clip_{left}"],
-            right=row[f"clip_{right}"],
-            left_frames=row[f"frames_{left}"],
-            right_frames=row[f"frames_{right}"],
-            left_fps=row[f"fps_{left}"],
-            right_fps=row[f"fps_{right}"],
-            calibration=row["kind"] == "calibration",
-            number=row["number"],
-            started_at=iso(row["started_at"]),
-            leased_until=iso(row["leased_until"]),
-        )
-
-
-def _target(pair: Pair, wanted: int) -> int | None:
-    return wanted if pair.target_votes is None and pair.kind in ("real", "repeat") else pair.target_votes
-
 
 def _id_of(assignment: Assignment | str) -> str:
     return assignment if isinstance(assignment, str) else assignment.assignment_id
-
-
-def _name_of(location: Location) -> str:
-    if location.file is None:
-        return "study"
-    named = location.file.parent.resolve().name if location.file.name == "study.sqlite" else location.file.stem
-    return named if SAFE_ID.fullmatch(named) else "study"
-
-
-def _has_study(connection: Connection) -> bool:
-    return inspect(connection).has_table("study") and connection.execute(select(schema.study.c.id)).first() is not None
-
-
-def _study_row(connection: Connection, location: Location) -> Any:
-    if not inspect(connection).has_table("study"):
-        raise StudyError(f"no study in {location.url!r}", hint="make one with `stepbench prefs new`")
-    row = connection.execute(select(schema.study)).one_or_none()
-    if row is None or row.schema_version != schema.SCHEMA:
-        found = "none" if row is None else row.schema_version
-        raise StudyError(
-            f"study in {location.url!r}: schema {found}, this version reads {schema.SCHEMA}",
-            hint="use the stepbench version that made it",
-        )
-    return row

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, case, func, select
 
 from stepbench.preferences import schema
+from stepbench.preferences.clock import iso
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ _WHOLE = ("seed_a", "seed_b", "frames_a", "frames_b")
 
 
 def vote_table(connection: Connection, *, include_superseded: bool = False) -> pd.DataFrame:
-    """`VOTE_COLUMNS` without `excluded`: one row per judgement, in the order of submission.
+    """One row per judgement, in the order of submission: `VOTE_COLUMNS` without `excluded`, and `swapped`.
 
     A submission that answers several questions has one row for each, all with its vote_id.
     """
@@ -48,6 +49,7 @@ def vote_table(connection: Connection, *, include_superseded: bool = False) -> p
             *(vote.reasons, schema.annotator.c.pseudonym.label("annotator"), schema.annotator.c.simulated),
             (assignment.propensity * pair.propensity).label("propensity"),
             *(vote.started_at, vote.submitted_at, vote.watch_a_s, vote.watch_b_s, vote.supersedes),
+            assignment.swapped,
         )
         .join_from(schema.vote, schema.judgement)
         .join(schema.assignment, assignment.assignment_id == vote.assignment_id)
@@ -64,9 +66,10 @@ def vote_table(connection: Connection, *, include_superseded: bool = False) -> p
         frame[name] = frame[name].astype("float64")
     for name in _WHOLE:
         frame[name] = frame[name].astype("Int64")
-    frame["simulated"] = frame["simulated"].astype(bool)
+    for name in ("simulated", "swapped"):
+        frame[name] = frame[name].astype(bool)
     for name in ("started_at", "submitted_at"):
-        frame[name] = _times(frame[name])
+        frame[name] = pd.Series([iso(value) for value in frame[name]], index=frame.index, dtype=object)
     return _plain(frame)
 
 
@@ -96,19 +99,34 @@ def pair_table(connection: Connection) -> pd.DataFrame:
     return _plain(frame)
 
 
+def live_leases(connection: Connection, now: float) -> pd.Series:
+    """Number of live leases per pair that has one; index: pair_id."""
+    import pandas as pd
+
+    assignment = schema.assignment.c
+    query = (
+        select(assignment.pair_id, func.count())
+        .where(assignment.state == "open", assignment.leased_until > now)
+        .group_by(assignment.pair_id)
+    )
+    counts = {pair_id: count for pair_id, count in connection.execute(query)}
+    return pd.Series(counts, dtype="int64", name="leases").rename_axis("pair_id")
+
+
+def event_table(connection: Connection) -> pd.DataFrame:
+    """The log of events, oldest first: at (ISO 8601), kind, data."""
+    import pandas as pd
+
+    log = schema.event_log.c
+    rows = connection.execute(select(log.at, log.kind, log.data).order_by(log.event_id))
+    return pd.DataFrame([(iso(at), kind, data) for at, kind, data in rows], columns=["at", "kind", "data"])
+
+
 def _sides(name: str) -> tuple[Any, Any]:
     """A pair's columns of clip 1 and 2 as those of the clips that stood left (a) and right (b)."""
     one, two, swapped = schema.pair.c[f"{name}_1"], schema.pair.c[f"{name}_2"], schema.assignment.c.swapped
     left = case((swapped, two), else_=one).label(f"{name}_a")
     return left, case((swapped, one), else_=two).label(f"{name}_b")
-
-
-def _times(seconds: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    from stepbench.preferences.clock import iso
-
-    return pd.Series([iso(value) for value in seconds], index=seconds.index, dtype=object)
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

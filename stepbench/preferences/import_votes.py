@@ -55,9 +55,8 @@ def import_votes(place: str | Path, file: Path, form: Format, *, protocol: str |
     if _exists(place):
         with Study.open(place) as study:
             votes = read_votes(file, form, study.pairs())
-            if form not in BLIND:
-                study.add_pairs(_new_pairs(study, votes, file))
-            return _imported(votes, store_votes(study, votes))
+            new_pairs = [] if form in BLIND else _new_pairs(study, votes, file)
+            return _imported(votes, store_votes(study, votes, new_pairs))
     votes = read_votes(file, form)
     chosen = protocol or _fitting_protocol(votes)
     with Study.create(place, _planned(votes, file), protocol=chosen) as study:

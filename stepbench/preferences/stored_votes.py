@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from stepbench.preferences.answers import Answers, Judgement
 from stepbench.preferences.clock import seconds_of
 from stepbench.preferences.errors import StudyError, VoteConflictError
 from stepbench.preferences.formats.planned_pairs import is_swapped, pair_named, pairs_by_id
+from stepbench.preferences.pair_table import read_pairs
+from stepbench.preferences.planned import insert_pairs
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,14 +25,15 @@ if TYPE_CHECKING:
     from stepbench.preferences.study import Study
 
 
-def store_votes(study: Study, votes: pd.DataFrame) -> int:
-    """Store votes on pairs of the study, all or none.
+def store_votes(study: Study, votes: pd.DataFrame, new_pairs: Iterable[Mapping[str, Any]] = ()) -> int:
+    """Store votes, and the pairs that the study lacks; all or nothing.
 
     Annotators keep their pseudonyms, and no name leads to them. Targets of pairs are not asked: the votes were given.
 
     Args:
         study: Where to.
         votes: As `Study.votes()`.
+        new_pairs: As `Study.add_pairs` takes them.
 
     Returns:
         How many judgements are new; votes that the study has by id and content are left alone.
@@ -40,10 +44,12 @@ def store_votes(study: Study, votes: pd.DataFrame) -> int:
         VoteConflictError: A vote id that stands with another content, or a second vote of an annotator on a pair.
     """
     _check_questions(study, votes)
-    pairs = pairs_by_id(study.pairs())
+    planned = read_pairs(new_pairs)
+    pairs = {pair.pair_id: asdict(pair) for pair in planned} | pairs_by_id(study.pairs())
     stored = _content(study.votes(include_superseded=True))
     now, new = time.time(), 0
     with study.database.writing() as connection:
+        insert_pairs(connection, planned, study.protocol.target_votes)
         people = _annotators(connection, votes, now)
         taken = _taken(connection)
         numbers = _numbers(connection)
@@ -145,11 +151,12 @@ def _annotators(connection: Connection, votes: pd.DataFrame, now: float) -> dict
         row.pseudonym: (row.annotator_id, row.simulated)
         for row in connection.execute(select(table.pseudonym, table.annotator_id, table.simulated))
     }
-    for row in votes.drop_duplicates("annotator")[["annotator", "simulated"]].to_dict("records"):
+    for row in votes.drop_duplicates(["annotator", "simulated"])[["annotator", "simulated"]].to_dict("records"):
         name, simulated = str(row["annotator"]), bool(row["simulated"])
         if name in known:
             if known[name][1] != simulated:
-                raise StudyError(f"annotator {name} is {'a program' if known[name][1] else 'a person'} in this study")
+                kind = "a program" if known[name][1] else "a person"
+                raise StudyError(f"annotator {name} is {kind} in this study", hint="give the other another name")
             continue
         values = {"pseudonym": name, "simulated": simulated, "joined_at": now}
         made = connection.execute(insert(schema.annotator).values(values).returning(table.annotator_id))

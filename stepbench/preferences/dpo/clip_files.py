@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +46,10 @@ class ClipFinder:
         """The file of one clip.
 
         Args:
-            clip: `clip`, `run` and `sample_key`, as in `PreferredPair.chosen`.
+            clip: `clip`, `sha256`, `run` and `sample_key`, as in `PreferredPair.chosen`.
 
         Raises:
-            UsageError: The file is not there, or has another hash than the run noted when it was made.
+            UsageError: The file is not there, or is not the one that was voted on.
         """
         key = (clip["run"], clip["sample_key"] or clip["clip"])
         if key not in self._found:
@@ -79,7 +80,21 @@ class ClipFinder:
                 f"no clip {clip['clip']} in {self._study}, and no run {clip['run']!r} with it",
                 hint="--runs FOLDER says where the runs are",
             )
-        return ClipOnDisk(path=path, sha256=sha256_file(path), kind="study")
+        sha256 = sha256_file(path)
+        # The study names its copies by their hashes.
+        _refuse_change(path, sha256, path.stem if _HASH.fullmatch(path.stem) else "")
+        return ClipOnDisk(path=path, sha256=sha256, kind="study")
+
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+def _refuse_change(path: Path, sha256: str, expected: str) -> None:
+    if not sha256.startswith(expected):
+        raise UsageError(
+            f"{path} is not the clip that was voted on: its sha256 is {sha256[:12]}..., not {expected[:12]}...",
+            hint="restore the file",
+        )
 
 
 def _run_folders(place: Path) -> list[Path]:

@@ -217,14 +217,16 @@ def _key(clip: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _counts(votes: pd.DataFrame, pairs: Sequence[PreferredPair], dropped: Mapping[str, int]) -> dict[str, Any]:
-    used = sorted((vote for pair in pairs for vote in pair.votes), key=lambda vote: vote["vote_id"])
+    used = [vote for pair in pairs for vote in pair.votes]
+    # Outcomes are told by who was chosen, so the clips belong to what is hashed.
+    said = [[pair.pair_id, pair.chosen, pair.rejected, list(pair.votes)] for pair in pairs]
     return {
         "pairs": {"voted_on": int(votes["pair_id"].nunique()), "kept": len(pairs), "dropped": dict(dropped)},
         "votes": {
             "used": len(used),
             "simulated": sum(vote["simulated"] for vote in used),
             "annotators": len({vote["annotator"] for vote in used}),
-            "sha256": sha256_json(used),
+            "sha256": sha256_json(said),
         },
         "simulated": any(vote["simulated"] for vote in used),
     }

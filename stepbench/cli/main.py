@@ -36,8 +36,8 @@ COMMANDS = {
     "export": "Write a run's clips in a peer's layout.",
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",
-    "prefs": "Preference studies: votes on pairs of clips, ratings, and data for DPO.",
     "weights": "List external weights, or check a model folder against its configs.",
+    "prefs": "Preference studies: plan pairs, collect blind votes, look at their quality.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 """Command -> help line; command `x` is the function or app named `x` (with `_command` added) in `stepbench.cli.x`."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, case, func, insert, literal, or_, select
 
 from stepbench.preferences import schema
 from stepbench.preferences.clock import iso
+from stepbench.preferences.errors import VoteRefusedError
 from stepbench.preferences.people import Annotator
 from stepbench.preferences.protocol import Protocol
 from stepbench.preferences.records import Assignment
@@ -209,6 +210,18 @@ def extend(connection: Connection, assignment_id: str, until: float, *, alive_at
         conditions.append(_ASSIGNMENT.leased_until > alive_at)
     changed = connection.execute(update(schema.assignment).where(*conditions).values(leased_until=until))
     return changed.rowcount == 1
+
+
+def is_swapped(connection: Connection, assignment_id: str) -> bool:
+    """Whether clip 2 stands on the left.
+
+    Raises:
+        VoteRefusedError: No such assignment.
+    """
+    found = connection.execute(select(_ASSIGNMENT.swapped).where(_ASSIGNMENT.assignment_id == assignment_id)).first()
+    if found is None:
+        raise VoteRefusedError(f"no assignment {assignment_id!r}", hint="ask `next_pair` for a pair first")
+    return bool(found.swapped)
 
 
 def view(connection: Connection, assignment_id: str) -> Assignment:

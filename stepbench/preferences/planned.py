@@ -40,7 +40,7 @@ def insert_pairs(connection: Connection, pairs: list[Pair], target_votes: int) -
 def blinded(pairs: list[Pair], folder: Path | None) -> list[Pair]:
     """The pairs with clips that are files here replaced by copies under neutral names in the study's folder.
 
-    A clip that is no file here (an address, a key of an object store) stays as it is, as do those in the folder already.
+    A clip that is no file here (an address, a key of an object store) stays as it is, as does one in the folder.
 
     Raises:
         VideoError: A file that is no video.

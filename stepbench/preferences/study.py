@@ -314,6 +314,19 @@ class Study:
         with self.database.reading() as connection:
             return tables.live_leases(connection, self._clock())
 
+    def left_clip(self, assignment: Assignment | str) -> str:
+        """Which clip of the plan stands on the left, "1" or "2". For programs: an annotator must not be told.
+
+        Raises:
+            VoteRefusedError: No such assignment.
+        """
+        with self.database.reading() as connection:
+            return "2" if leases.is_swapped(connection, _id_of(assignment)) else "1"
+
+    def now(self) -> float:
+        """Seconds since 1970 by the study's clock."""
+        return self._clock()
+
     def clip_path(self, clip: str) -> Path | str:
         """Where a clip named by `pairs`, `votes` or an assignment is; addresses (with `://`) stay as they are."""
         if "://" in clip or self.folder is None:

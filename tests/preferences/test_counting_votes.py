@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from votes_for_tests import rating, table, vote
 
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.ratings.counting import count_votes
-from votes_for_tests import rating, table, vote
 
 
 def test_only_real_votes_of_annotators_in_good_standing_count():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pandas.testing import assert_frame_equal
 from study_pairs import pair_rows
+from votes_for_tests import table, vote
 
 from stepbench.errors import UsageError
 from stepbench.preferences import Study
@@ -11,7 +12,6 @@ from stepbench.preferences.formats.exchange import FORMATS, write_votes
 from stepbench.preferences.formats.votes_table import write_csv
 from stepbench.preferences.import_votes import import_votes
 from stepbench.preferences.study_tables import read_tables
-from votes_for_tests import table, vote
 
 
 def voted_study(folder, *, protocol: str = "pairwise", votes: int = 16) -> Study:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from votes_for_tests import random_votes, table, vote
 
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.dpo.rules import PairRules, candidate_votes, select_pairs
-from votes_for_tests import random_votes, table, vote
 
 
 def select(rows, **rules):
@@ -25,7 +25,8 @@ def votes_on(prompt: str, verdicts: str, **more) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "share", "margin"), [("1", 1.0, 1.0), ("112", 2 / 3, 1 / 3), ("11t", 1.0, 2 / 3), ("1112b", 3 / 4, 2 / 5)]
+    ("verdicts", "share", "margin"),
+    [("1", 1.0, 1.0), ("112", 2 / 3, 1 / 3), ("11t", 1.0, 2 / 3), ("1112b", 3 / 4, 2 / 5)],
 )
 def test_the_majority_is_chosen_with_its_share_of_decided_votes(verdicts, share, margin):
     (pair,) = select(votes_on("p1", verdicts)).pairs

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 from pyarrow import parquet
+from votes_for_tests import random_votes, table, vote
 
 from reference_model.training.preferences import read_preferences
 from stepbench.canonical import sha256_file
@@ -17,7 +16,6 @@ from stepbench.preferences.dpo.leaks import EvaluationTexts, LeakError, evaluati
 from stepbench.preferences.dpo.preference_rows import read_preference_votes
 from stepbench.preferences.dpo.rules import PairRules
 from stepbench.preferences.dpo.splits import SPLITS, SplitShares
-from votes_for_tests import random_votes, table, vote
 
 NOTHING = EvaluationTexts(suites={}, prompts={}, groups={})
 

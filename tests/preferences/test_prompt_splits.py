@@ -46,9 +46,7 @@ def test_normalising_twice_changes_nothing(text):
 
 texts = st.sampled_from(["a ball", "A BALL!", "a cube", "a  cube.", "球", "a cat", "two cats", "Two-cats"])
 prompts = st.lists(
-    st.builds(
-        Asked, st.integers(0, 12).map("p{}".format), texts, st.none() | st.integers(0, 5).map("g{}".format)
-    ),
+    st.builds(Asked, st.integers(0, 12).map("p{}".format), texts, st.none() | st.integers(0, 5).map("g{}".format)),
     min_size=1,
     max_size=25,
 )

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from votes_for_tests import random_votes, rating, table, vote
 
 from stepbench.errors import UsageError
 from stepbench.preferences.ratings.annotator_tables import TOTAL, annotator_tables
@@ -15,7 +16,6 @@ from stepbench.preferences.ratings.study_ratings import rate_study
 from stepbench.preferences.ratings.vote_agreement import agreement_table
 from stepbench.stats import krippendorff_alpha
 from stepbench.stats.multiplicity import holm
-from votes_for_tests import random_votes, rating, table, vote
 
 # The Step-Video-T2V report's tallies of wins and losses against HunyuanVideo, one pair of numbers per annotator.
 REPORT = {"ann-1": (59, 47, 0.29), "ann-2": (46, 35, 0.27), "ann-3": (54, 33, 0.03)}
@@ -140,7 +140,7 @@ def test_mean_ratings_take_each_rating_to_the_model_that_stood_there():
 
 
 def test_agreement_is_that_of_the_matrix_of_verdicts_whatever_the_sides():
-    verdicts = {"x": "1 1 2 t 2 b 1 1".split(), "y": "1 2 2 t 2 b 1 t".split()}
+    verdicts = {"x": ["1", "1", "2", "t", "2", "b", "1", "1"], "y": ["1", "2", "2", "t", "2", "b", "1", "t"]}
     codes = {"1": 0, "t": 1, "2": 2, "b": 3}
     rows = []
     for who, given in verdicts.items():

@@ -9,15 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from votes_for_tests import random_votes, rating, table, vote
 
 from stepbench.errors import UsageError
 from stepbench.preferences.formats import arena, argilla, label_studio, videoalign
 from stepbench.preferences.formats.exchange import FORMATS, read_votes
 from stepbench.preferences.formats.planned_pairs import pairs_of_votes
-from stepbench.preferences.formats.votes_table import SCHEMA, read_csv, read_parquet, votes_frame, write_csv, write_parquet
+from stepbench.preferences.formats.votes_table import (
+    SCHEMA,
+    read_csv,
+    read_parquet,
+    votes_frame,
+    write_csv,
+    write_parquet,
+)
 from stepbench.preferences.ratings.counting import count_votes
 from stepbench.preferences.tables import VOTE_COLUMNS
-from votes_for_tests import random_votes, rating, table, vote
 
 ROUND_TRIPS = settings(max_examples=5, deadline=None)
 SEEDS = st.integers(0, 10_000)
@@ -113,8 +120,14 @@ def dimension_votes(seed: int) -> pd.DataFrame:
 
 
 def test_videoalign_columns_are_exact_and_labels_are_of_the_sides(tmp_path):
-    rows = [vote("p1", winner, dimension=name) for name, winner in
-            {"aesthetic_appeal": "a", "motion_smoothness": "b", "instruction_following": "both_bad"}.items()]
+    rows = [
+        vote("p1", winner, dimension=name)
+        for name, winner in {
+            "aesthetic_appeal": "a",
+            "motion_smoothness": "b",
+            "instruction_following": "both_bad",
+        }.items()
+    ]
     found = videoalign.write_videoalign(table(rows), tmp_path / "v.csv")
     assert found.rows == 1
     lines = (tmp_path / "v.csv").read_text("utf-8").splitlines()
@@ -184,8 +197,11 @@ def test_label_studio_tasks_are_blind_and_have_a_config(tmp_path):
     first = task["annotations"][0]["result"][0]
     assert (first["type"], first["value"]) == ("pairwise", {"selected": "left"})
     config = (tmp_path / "t.config.xml").read_text("utf-8")
-    for part in ('<Pairwise name="overall" toName="left_video,right_video"/>', '<Choices name="motion"',
-                 '<Rating name="motion_smoothness_right"'):
+    for part in (
+        '<Pairwise name="overall" toName="left_video,right_video"/>',
+        '<Choices name="motion"',
+        '<Rating name="motion_smoothness_right"',
+    ):
         assert part in config
 
 
@@ -214,15 +230,39 @@ def test_annotations_made_in_label_studio_become_votes_of_pseudonyms(tmp_path):
         ({}, "is no list of Label Studio tasks"),
         ([{"data": {"pair_id": "p9"}, "annotations": [{"id": 1, "result": []}]}], "the study has no pair 'p9'"),
         ([{"data": {"pair_id": "p1-m1-m2"}, "annotations": [{"result": []}]}], "an annotation has no id"),
-        ([{"data": {"pair_id": "p1-m1-m2"}, "annotations": [
-            {"id": 1, "result": [{"from_name": "x", "type": "choices", "value": {"choices": ["a", "b"]}}]}]}],
-         "no single verdict"),
-        ([{"data": {"pair_id": "p1-m1-m2"}, "annotations": [
-            {"id": 1, "result": [{"from_name": "x", "type": "choices", "value": {"choices": ["best"]}}]}]}],
-         "unknown verdict 'best'"),
-        ([{"data": {"pair_id": "p1-m1-m2"}, "annotations": [
-            {"id": 1, "result": [{"from_name": "x_left", "type": "rating", "value": {"rating": 9}}]}]}],
-         "is no rating from 1 to 5"),
+        (
+            [
+                {
+                    "data": {"pair_id": "p1-m1-m2"},
+                    "annotations": [
+                        {"id": 1, "result": [{"from_name": "x", "type": "choices", "value": {"choices": ["a", "b"]}}]}
+                    ],
+                }
+            ],
+            "no single verdict",
+        ),
+        (
+            [
+                {
+                    "data": {"pair_id": "p1-m1-m2"},
+                    "annotations": [
+                        {"id": 1, "result": [{"from_name": "x", "type": "choices", "value": {"choices": ["best"]}}]}
+                    ],
+                }
+            ],
+            "unknown verdict 'best'",
+        ),
+        (
+            [
+                {
+                    "data": {"pair_id": "p1-m1-m2"},
+                    "annotations": [
+                        {"id": 1, "result": [{"from_name": "x_left", "type": "rating", "value": {"rating": 9}}]}
+                    ],
+                }
+            ],
+            "is no rating from 1 to 5",
+        ),
     ],
 )
 def test_label_studio_files_that_cannot_be_used(tmp_path, tasks, why):

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stepbench.errors import UsageError
 from stepbench.preferences.database import locate
 from stepbench.preferences.errors import StudyError
@@ -15,6 +13,7 @@ from stepbench.preferences.formats.exchange import BLIND, Format, read_votes, wr
 from stepbench.preferences.formats.pairs_file import pairs_file, read_pairs_beside
 from stepbench.preferences.formats.planned_pairs import pairs_of_votes
 from stepbench.preferences.protocol import BUILT_IN, load_protocol
+from stepbench.preferences.ratings.counting import Table
 from stepbench.preferences.stored_votes import store_votes
 from stepbench.preferences.study import Study
 from stepbench.preferences.study_tables import StudyTables, is_vote_file
@@ -63,7 +62,7 @@ def import_votes(place: str | Path, file: Path, form: Format, *, protocol: str |
         return _imported(votes, store_votes(study, votes))
 
 
-def _imported(votes: pd.DataFrame, new: int) -> Imported:
+def _imported(votes: Table, new: int) -> Imported:
     return Imported(judgements=len(votes), new=new, simulated=int(votes["simulated"].sum()))
 
 
@@ -78,12 +77,12 @@ def _exists(place: str | Path) -> bool:
     return True
 
 
-def _new_pairs(study: Study, votes: pd.DataFrame, file: Path) -> list[dict[str, Any]]:
+def _new_pairs(study: Study, votes: Table, file: Path) -> list[dict[str, Any]]:
     known = set(study.pairs()["pair_id"])
     return _planned(votes[~votes["pair_id"].isin(known)], file)
 
 
-def _planned(votes: pd.DataFrame, file: Path) -> list[dict[str, Any]]:
+def _planned(votes: Table, file: Path) -> list[dict[str, Any]]:
     """The pairs as their file beside the votes has them, else as far as votes tell."""
     beside = read_pairs_beside(file)
     if beside is not None:
@@ -101,7 +100,7 @@ def _planned(votes: pd.DataFrame, file: Path) -> list[dict[str, Any]]:
     return [{**row, "target_votes": int(targets[row["pair_id"]])} for row in rows]
 
 
-def _fitting_protocol(votes: pd.DataFrame) -> str:
+def _fitting_protocol(votes: Table) -> str:
     rated = votes["rating"].notna()
     compared = set(votes.loc[~rated & (votes["winner"] != "skip"), "dimension"])
     ratings = set(votes.loc[rated, "dimension"])

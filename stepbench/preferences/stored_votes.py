@@ -18,6 +18,7 @@ from stepbench.preferences.errors import StudyError, VoteConflictError
 from stepbench.preferences.formats.planned_pairs import is_swapped, pair_named, pairs_by_id
 from stepbench.preferences.pair_table import read_pairs
 from stepbench.preferences.planned import insert_pairs
+from stepbench.preferences.ratings.counting import Table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from stepbench.preferences.study import Study
 
 
-def store_votes(study: Study, votes: pd.DataFrame, new_pairs: Iterable[Mapping[str, Any]] = ()) -> int:
+def store_votes(study: Study, votes: Table, new_pairs: Iterable[Mapping[str, Any]] = ()) -> int:
     """Store votes, and the pairs that the study lacks; all or nothing.
 
     Annotators keep their pseudonyms, and no name leads to them. Targets of pairs are not asked: the votes were given.
@@ -137,14 +138,14 @@ def _comparable(judgements: list[Judgement]) -> set[tuple[Any, ...]]:
     return {(one.dimension, one.winner, one.rating, one.rated_clip) for one in judgements}
 
 
-def _content(votes: pd.DataFrame) -> dict[str, set[tuple[Any, ...]]]:
+def _content(votes: Table) -> dict[str, set[tuple[Any, ...]]]:
     found: dict[str, set[tuple[Any, ...]]] = {}
     for row in votes.to_dict("records"):
         found.setdefault(str(row["vote_id"]), set()).update(_comparable([_judgement(row)]))
     return found
 
 
-def _annotators(connection: Connection, votes: pd.DataFrame, now: float) -> dict[str, int]:
+def _annotators(connection: Connection, votes: Table, now: float) -> dict[str, int]:
     """Pseudonym -> id, made where there was none."""
     table = schema.annotator.c
     known = {
@@ -176,7 +177,7 @@ def _numbers(connection: Connection) -> dict[int, int]:
     return {row.annotator_id: row.last for row in connection.execute(query)}
 
 
-def _check_questions(study: Study, votes: pd.DataFrame) -> None:
+def _check_questions(study: Study, votes: Table) -> None:
     asked = {question.id for question in study.protocol.pairwise}, {q.id for q in study.protocol.ratings}
     rated = votes["rating"].notna()
     unknown = {*votes.loc[~rated & (votes["winner"] != "skip"), "dimension"]} - asked[0]

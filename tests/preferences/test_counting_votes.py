@@ -27,7 +27,7 @@ def test_only_real_votes_of_annotators_in_good_standing_count():
 
 
 def test_refuses_what_is_no_table_of_votes():
-    with pytest.raises(UsageError, match="missing: .*winner"):
+    with pytest.raises(UsageError, match=r"missing: .*winner"):
         count_votes(pd.DataFrame({"vote_id": ["v"]}))
     with pytest.raises(UsageError, match="unknown verdicts: 'left'"):
         count_votes(table([vote("p1", "left")]))

@@ -51,9 +51,9 @@ def test_a_suite_without_splits_counts_whole_and_so_do_translations(tmp_path):
         {"id": "z1", "text": "一只猫。", "language": "zh", "category": "c", "pair_id": "cat"},
     ]
     evaluation = evaluation_texts([write_suite(tmp_path / "mine", rows)])
-    with pytest.raises(LeakError, match="ja-1 .* is a translation of prompt e1 of suite mine"):
+    with pytest.raises(LeakError, match=r"ja-1 .* is a translation of prompt e1 of suite mine"):
         refuse_leaks([("ja-1", "猫が一匹", "cat")], evaluation)
-    with pytest.raises(LeakError, match="2 prompts of the study .*; and 0 more|2 prompts"):
+    with pytest.raises(LeakError, match="2 prompts of the study are evaluation prompts"):
         refuse_leaks([("a", "a cat", None), ("b", "一只猫", None), ("c", "a dog", None)], evaluation)
     refuse_leaks([("c", "a dog", None)], evaluation)
 
@@ -61,5 +61,5 @@ def test_a_suite_without_splits_counts_whole_and_so_do_translations(tmp_path):
 def test_the_first_ten_are_listed_and_the_rest_counted(tmp_path):
     rows = [{"id": f"e{n}", "text": f"text {n}", "language": "en", "category": "c"} for n in range(14)]
     evaluation = evaluation_texts([write_suite(tmp_path / "mine", rows)])
-    with pytest.raises(LeakError, match="14 prompts .*and 4 more"):
+    with pytest.raises(LeakError, match=r"14 prompts .*and 4 more"):
         refuse_leaks([(f"x{n}", f"Text {n}!", None) for n in range(14)], evaluation)

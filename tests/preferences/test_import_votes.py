@@ -135,7 +135,7 @@ def test_a_new_study_gets_the_protocol_that_asks_what_was_answered(tmp_path):
     with Study.open(tmp_path / "study") as study:
         assert study.protocol.name == "pairwise-dimensions"
     write_csv(table([vote("p1", "a", dimension="sound")]), tmp_path / "v.csv")
-    with pytest.raises(UsageError, match="no built-in protocol .* asks for sound"):
+    with pytest.raises(UsageError, match=r"no built-in protocol .* asks for sound"):
         import_votes(tmp_path / "other", tmp_path / "v.csv", "csv")
 
 

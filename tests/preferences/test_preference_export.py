@@ -167,7 +167,7 @@ def test_masters_are_taken_where_the_run_is_at_hand(tmp_path):
     for runs in ([tmp_path / "runs"], [run]):
         found = ClipFinder(study, runs).find(clip)
         assert (found.kind, found.path.name, found.sha256) == ("master", "one.mkv", sha256)
-    with pytest.raises(UsageError, match="no clip clips/x.mp4 in .* and no run 'run-m1'"):
+    with pytest.raises(UsageError, match=r"no clip clips/x.mp4 in .* and no run 'run-m1'"):
         ClipFinder(study).find(clip)
     (study / "clips" / "x.mp4").write_bytes(b"small")
     assert ClipFinder(study).find(clip).kind == "study"
@@ -183,8 +183,11 @@ def test_masters_are_taken_where_the_run_is_at_hand(tmp_path):
 def test_refuses_to_overwrite_and_says_what_dropped_all_pairs(export, tmp_path):
     with pytest.raises(NothingSelectedError, match="no pair is left: 2 by 'tie', 1 by 'fewer than 2 votes'"):
         export(
-            [vote("p1", "tie"), vote("p1", "tie", annotator="y"), vote("p2", "a"), vote("p2", "b", annotator="y")]
-            + [vote("p3", "a")],
+            [
+                *(vote("p1", "tie", annotator=who) for who in "xy"),
+                *(vote("p2", side, annotator=who) for side, who in ("ax", "by")),
+                vote("p3", "a"),
+            ],
             rules=PairRules(min_votes=2),
         )
     (tmp_path / "prefs").mkdir()

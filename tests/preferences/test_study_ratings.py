@@ -135,7 +135,7 @@ def test_mean_ratings_take_each_rating_to_the_model_that_stood_there():
     assert found.loc["m2", "counts"] == [0, 6, 0, 0, 0]
     assert found["nearest_anchor"].to_dict() == {"m1": "smooth", "m2": "jerky"}
     wrong = table([rating("p1", 3, "a") | {"rating": 3.5}])
-    with pytest.raises(UsageError, match="rating 3.5 of clip 'a'"):
+    with pytest.raises(UsageError, match=r"rating 3.5 of clip 'a'"):
         mean_ratings(wrong)
 
 

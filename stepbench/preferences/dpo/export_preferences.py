@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stepbench import __version__
 from stepbench.canonical import sha256_file, sha256_json
 from stepbench.errors import NothingSelectedError, UsageError
@@ -21,6 +19,7 @@ from stepbench.preferences.dpo.leaks import EvaluationTexts, refuse_leaks
 from stepbench.preferences.dpo.preference_rows import preference_row, write_rows
 from stepbench.preferences.dpo.rules import PairRules, PreferredPair, candidate_votes, select_pairs
 from stepbench.preferences.dpo.splits import SPLITS, SplitShares, prompt_families, split_families
+from stepbench.preferences.ratings.counting import Table
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -66,7 +65,7 @@ class PreferenceSource:
         clips: Finds clips.
     """
 
-    votes: pd.DataFrame
+    votes: Table
     facts: Mapping[str, Any]
     clips: ClipFinder
 
@@ -216,7 +215,7 @@ def _key(clip: Mapping[str, Any]) -> tuple[str, ...]:
     return (clip["run"], clip["sample_key"], clip["clip"])
 
 
-def _counts(votes: pd.DataFrame, pairs: Sequence[PreferredPair], dropped: Mapping[str, int]) -> dict[str, Any]:
+def _counts(votes: Table, pairs: Sequence[PreferredPair], dropped: Mapping[str, int]) -> dict[str, Any]:
     used = [vote for pair in pairs for vote in pair.votes]
     # Outcomes are told by who was chosen, so the clips belong to what is hashed.
     said = [[pair.pair_id, pair.chosen, pair.rejected, list(pair.votes)] for pair in pairs]

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from stepbench.errors import NothingSelectedError, UsageError
-from stepbench.preferences.ratings.counting import count_votes
+from stepbench.preferences.ratings.counting import Table, count_votes
 
 SameGenerator = Literal["any", "prefer", "require"]
 
@@ -90,7 +90,7 @@ class SelectedPairs:
     dropped: dict[str, int]
 
 
-def candidate_votes(votes: pd.DataFrame, rules: PairRules) -> pd.DataFrame:
+def candidate_votes(votes: Table, rules: PairRules) -> Table:
     """The pairwise votes that the rules are about.
 
     Raises:
@@ -111,7 +111,7 @@ def candidate_votes(votes: pd.DataFrame, rules: PairRules) -> pd.DataFrame:
     return chosen
 
 
-def select_pairs(votes: pd.DataFrame, rules: PairRules) -> SelectedPairs:
+def select_pairs(votes: Table, rules: PairRules) -> SelectedPairs:
     """Apply the rules, in the order of their names in `dropped`.
 
     Args:
@@ -136,7 +136,7 @@ def rules_record(rules: PairRules) -> dict[str, Any]:
     return asdict(rules)
 
 
-def _judge(group: pd.DataFrame, rules: PairRules) -> tuple[PreferredPair | None, str]:
+def _judge(group: Table, rules: PairRules) -> tuple[PreferredPair | None, str]:
     """One pair of clips by its votes. Sides differ between annotators, so clips are told apart by what they are."""
     first = group.iloc[0]
     clips = [_clip(first, side) for side in ("a", "b")]

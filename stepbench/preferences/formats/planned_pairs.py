@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from stepbench.errors import UsageError
+from stepbench.preferences.ratings.counting import Table
 
 _OF_A_CLIP = ("model", "run", "seed", "sample_key", "clip", "clip_sha256", "frames", "fps")
 _SHARED = ("pair_id", "kind", "prompt_id", "text", "language", "category", "pair_group")
 _NAMES = {"1": "left", "2": "right"}
 
 
-def pairs_of_votes(votes: pd.DataFrame) -> pd.DataFrame:
+def pairs_of_votes(votes: Table) -> Table:
     """The pairs that votes are on, where no plan is at hand: number 1 is what stood on the left for the first vote."""
     first = votes.drop_duplicates("pair_id").sort_values("pair_id")
     renamed = {f"{name}_{side}": f"{name}_{number}" for name in _OF_A_CLIP for side, number in (("a", 1), ("b", 2))}
@@ -69,7 +70,7 @@ def prompt_columns(pair: Mapping[str, Any]) -> dict[str, Any]:
     return {name: pair.get(name) for name in _SHARED}
 
 
-def pairs_by_id(pairs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def pairs_by_id(pairs: Table) -> dict[str, dict[str, Any]]:
     """pair_id -> its row."""
     return {str(row["pair_id"]): {str(k): v for k, v in row.items()} for row in pairs.to_dict("records")}
 

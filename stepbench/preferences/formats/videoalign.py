@@ -15,7 +15,7 @@ from stepbench.canonical import sha256_json
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.formats.planned_pairs import clips_of_sides, prompt_columns
 from stepbench.preferences.formats.votes_table import votes_frame
-from stepbench.preferences.ratings.counting import count_votes
+from stepbench.preferences.ratings.counting import Table, count_votes
 
 COLUMNS = ("path_A", "path_B", "prompt", "VQ", "MQ", "TA", "fps_A", "num_frames_A", "fps_B", "num_frames_B")
 DIMENSIONS = {"VQ": "aesthetic_appeal", "MQ": "motion_smoothness", "TA": "instruction_following"}
@@ -39,7 +39,7 @@ class VideoAlignFile:
     left_out: int
 
 
-def write_videoalign(votes: pd.DataFrame, path: Path) -> VideoAlignFile:
+def write_videoalign(votes: Table, path: Path) -> VideoAlignFile:
     """The votes that count, one row per pair and annotator. "Both bad" becomes `same`, which is all the format has.
 
     A column holds the votes of its dimension (`DIMENSIONS`); where a study asks for the overall verdict only, all three
@@ -78,7 +78,7 @@ def write_videoalign(votes: pd.DataFrame, path: Path) -> VideoAlignFile:
     return VideoAlignFile(rows=len(rows), dimensions=dimensions, left_out=left_out)
 
 
-def read_videoalign(path: Path, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+def read_videoalign(path: Path, pairs: Table | None = None) -> Table:
     """The file as votes. It names neither annotators nor models.
 
     The n-th row on a pair of clips is taken for the n-th annotator. Where VQ, MQ and TA agree in every row they came
@@ -132,7 +132,7 @@ def _dimensions(asked: set[str]) -> dict[str, str]:
     return dict.fromkeys(DIMENSIONS, "overall")
 
 
-def _by_paths(pairs: pd.DataFrame) -> dict[tuple[str, str, str], tuple[dict[str, Any], bool]]:
+def _by_paths(pairs: Table) -> dict[tuple[str, str, str], tuple[dict[str, Any], bool]]:
     known = {}
     for pair in pairs[pairs["kind"] == "real"].to_dict("records"):
         one, two = str(pair["clip_1"]), str(pair["clip_2"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from stepbench.preferences.ratings.counting import Table
 from stepbench.preferences.ratings.head_to_head import oriented
 from stepbench.stats.paired import sign_test
 
 TOTAL = "total"
 
 
-def annotator_tables(pairwise: pd.DataFrame) -> pd.DataFrame:
+def annotator_tables(pairwise: Table) -> Table:
     """How each annotator judged the first model of each pair, category by category and over all of them.
 
     Args:
@@ -22,7 +23,7 @@ def annotator_tables(pairwise: pd.DataFrame) -> pd.DataFrame:
     """
     votes = oriented(pairwise[pairwise["model_a"] != pairwise["model_b"]])
     keys = ["model_1", "model_2", "annotator", "simulated"]
-    every = pd.concat([votes, votes.assign(category=TOTAL)])
+    every: Table = pd.concat([votes, votes.assign(category=TOTAL)])
     rows = []
     for (model, opponent, annotator, simulated, category), group in every.groupby([*keys, "category"]):
         counts = group["outcome"].value_counts()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from stepbench.errors import NothingSelectedError, UsageError
+
+Table = Any
+"""A pandas data frame. Its own annotations cannot tell a frame from a column of it."""
 
 VERDICTS = ("a", "b", "tie", "both_bad")
 """What a pairwise vote can say; `skip` says nothing."""
@@ -41,12 +45,12 @@ class CountedVotes:
         left_out: Reason -> number of judgements that do not count.
     """
 
-    pairwise: pd.DataFrame
-    ratings: pd.DataFrame
+    pairwise: Table
+    ratings: Table
     left_out: dict[str, int]
 
     @property
-    def everything(self) -> pd.DataFrame:
+    def everything(self) -> Table:
         """All judgements that count."""
         return pd.concat([self.pairwise, self.ratings])
 
@@ -56,7 +60,7 @@ class CountedVotes:
         return int(self.pairwise["simulated"].astype(bool).sum() + self.ratings["simulated"].astype(bool).sum())
 
 
-def count_votes(votes: pd.DataFrame) -> CountedVotes:
+def count_votes(votes: Table) -> CountedVotes:
     """Sort the judgements that stand into those that count and those that do not.
 
     Args:

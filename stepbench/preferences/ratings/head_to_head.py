@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stepbench.preferences.ratings.counting import Table
 from stepbench.preferences.ratings.two_way_mean import two_way_share
 from stepbench.stats.multiplicity import holm
 from stepbench.stats.paired import sign_test
 
 
-def oriented(pairwise: pd.DataFrame) -> pd.DataFrame:
+def oriented(pairwise: Table) -> Table:
     """The same votes with the sides undone.
 
     Args:
@@ -33,7 +34,7 @@ def oriented(pairwise: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def head_to_head(pairwise: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+def head_to_head(pairwise: Table, *, level: float = 0.95) -> Table:
     """How the first model of each pair fared against the second.
 
     The prompt is the unit of the test: the votes on one prompt are netted to a win, a tie or a loss first, so that ten
@@ -55,7 +56,7 @@ def head_to_head(pairwise: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _row(model: str, opponent: str, votes: pd.DataFrame, level: float) -> dict[str, Any]:
+def _row(model: str, opponent: str, votes: Table, level: float) -> dict[str, Any]:
     counts = votes["outcome"].value_counts()
     wins, losses, ties, bad = (int(counts.get(name, 0)) for name in ("1", "2", "tie", "both_bad"))
     value = votes["outcome"].map({"1": 1.0, "2": 0.0}).fillna(0.5)

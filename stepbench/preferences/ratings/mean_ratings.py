@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from stepbench.errors import UsageError
+from stepbench.preferences.ratings.counting import Table
 from stepbench.preferences.ratings.two_way_mean import two_way_mean
 
 SCALE = (1, 2, 3, 4, 5)
 
 
-def mean_ratings(
-    ratings: pd.DataFrame, *, anchors: Mapping[str, Sequence[str]] | None = None, level: float = 0.95
-) -> pd.DataFrame:
+def mean_ratings(ratings: Table, *, anchors: Mapping[str, Sequence[str]] | None = None, level: float = 0.95) -> Table:
     """Mean rating of each model in each dimension.
 
     Args:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stepbench.errors import NotComparableError
 from stepbench.preferences.ratings.annotator_tables import annotator_tables
-from stepbench.preferences.ratings.counting import CountedVotes, count_votes
+from stepbench.preferences.ratings.counting import CountedVotes, Table, count_votes
 from stepbench.preferences.ratings.head_to_head import head_to_head
 from stepbench.preferences.ratings.mean_ratings import mean_ratings
 from stepbench.preferences.ratings.two_way_mean import two_way_share
@@ -37,9 +37,9 @@ class DimensionRatings:
     """
 
     dimension: str
-    models: pd.DataFrame
-    head_to_head: pd.DataFrame
-    annotators: pd.DataFrame
+    models: Table
+    head_to_head: Table
+    annotators: Table
     problem: str
     notes: tuple[str, ...]
 
@@ -58,8 +58,8 @@ class StudyRatings:
 
     counted: CountedVotes
     dimensions: tuple[DimensionRatings, ...]
-    means: pd.DataFrame
-    agreement: pd.DataFrame
+    means: Table
+    agreement: Table
     notes: tuple[str, ...]
 
     @property
@@ -94,7 +94,7 @@ class StudyRatings:
 
 
 def rate_study(
-    votes: pd.DataFrame,
+    votes: Table,
     *,
     rng: np.random.Generator,
     anchors: Mapping[str, Sequence[str]] | None = None,
@@ -129,14 +129,13 @@ def rate_study(
     )
 
 
-def _rate_dimension(
-    name: str, votes: pd.DataFrame, rng: np.random.Generator, draws: int, level: float
-) -> DimensionRatings:
+def _rate_dimension(name: str, votes: Table, rng: np.random.Generator, draws: int, level: float) -> DimensionRatings:
     between = votes[votes["model_a"] != votes["model_b"]]
     notes = []
     if len(between) < len(votes):
         notes.append(f"{len(votes) - len(between)} votes are between clips of one model and rate no model")
-    models, problem = pd.DataFrame(), ""
+    models: Table = pd.DataFrame()
+    problem = ""
     if between.empty:
         problem = "no vote is between two models, so there is nothing to rate"
     else:
@@ -157,7 +156,7 @@ def _rate_dimension(
     )
 
 
-def _without_separable(models: pd.DataFrame) -> pd.DataFrame:
+def _without_separable(models: Table) -> Table:
     """Where the prior alone keeps a rating finite, words take the place of the number."""
     words = "won or lost every vote that ties it to the others: no finite rating fits"
     separable = models["separable"]
@@ -166,7 +165,7 @@ def _without_separable(models: pd.DataFrame) -> pd.DataFrame:
     return cleared
 
 
-def _with_acceptable(models: pd.DataFrame, votes: pd.DataFrame, level: float) -> pd.DataFrame:
+def _with_acceptable(models: Table, votes: Table, level: float) -> Table:
     intervals = []
     for model in models["model"]:
         own = votes[(votes["model_a"] == model) | (votes["model_b"] == model)]
@@ -190,5 +189,5 @@ def _notes(counted: CountedVotes) -> Iterator[str]:
         yield f"{number} judgements do not count: {reason}"
 
 
-def _simulated(pairwise: pd.DataFrame, found: DimensionRatings) -> int:
+def _simulated(pairwise: Table, found: DimensionRatings) -> int:
     return int(pairwise.loc[pairwise["dimension"] == found.dimension, "simulated"].astype(bool).sum())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stepbench.preferences.ratings.counting import Table
 from stepbench.preferences.ratings.head_to_head import oriented
 from stepbench.preferences.ratings.mean_ratings import SCALE
 from stepbench.stats.agreement import Level, agreement_interval, gwet_ac2, krippendorff_alpha
@@ -16,8 +17,8 @@ _CODES = {"1": 0, "tie": 1, "2": 2, "both_bad": 3}
 
 
 def agreement_table(
-    pairwise: pd.DataFrame, ratings: pd.DataFrame, *, rng: np.random.Generator, draws: int = 1000, level: float = 0.95
-) -> pd.DataFrame:
+    pairwise: Table, ratings: Table, *, rng: np.random.Generator, draws: int = 1000, level: float = 0.95
+) -> Table:
     """Agreement per dimension: of verdicts as categories, of 1 to 5 ratings as ranks.
 
     Args:
@@ -65,7 +66,7 @@ def agreement_table(
     return pd.DataFrame(rows)
 
 
-def _pair_items(pairwise: pd.DataFrame) -> pd.DataFrame:
+def _pair_items(pairwise: Table) -> Table:
     """One row per verdict: item, annotator, value. Clips, not models, fix which is first: both may be of one model."""
     first = pairwise["clip_sha256_a"].astype(str) + pairwise["model_a"].astype(str)
     second = pairwise["clip_sha256_b"].astype(str) + pairwise["model_b"].astype(str)
@@ -73,14 +74,14 @@ def _pair_items(pairwise: pd.DataFrame) -> pd.DataFrame:
     return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
 
 
-def _clip_items(ratings: pd.DataFrame) -> pd.DataFrame:
+def _clip_items(ratings: Table) -> Table:
     on_a = ratings["rated_clip"] == "a"
     clip = ratings["clip_sha256_a"].where(on_a, ratings["clip_sha256_b"]).astype(str)
     model = ratings["model_a"].where(on_a, ratings["model_b"]).astype(str)
     return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + model + " " + clip, value=ratings["rating"])
 
 
-def _matrix(judgements: pd.DataFrame) -> np.ndarray:
+def _matrix(judgements: Table) -> np.ndarray:
     """(annotators, items); who judged an item several times (in several pairs) counts with the first of it."""
     table = judgements.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
     return table.to_numpy(dtype=float)

@@ -12,8 +12,8 @@ import pandas as pd
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.stats.checks import fraction
 from stepbench.stats.intervals import mean_interval
-from stepbench.stats.vote_prediction import human_agreement, metric_agreement
 from stepbench.stats.multiplicity import benjamini_hochberg
+from stepbench.stats.vote_prediction import human_agreement, metric_agreement
 
 if TYPE_CHECKING:
     from stepbench.runs.run import Run

@@ -1,4 +1,4 @@
-"""`stepbench metrics`: is the ruler straight (`selftest`), does it predict votes (`agree`), VBench's score (`vbench`)."""
+"""`stepbench metrics`: is the ruler straight, does it predict human votes, and the final score of VBench."""
 
 from __future__ import annotations
 

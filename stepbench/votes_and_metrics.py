@@ -236,4 +236,4 @@ def _verdict(row: dict[str, Any], alpha: float) -> str:
         return "no better than chance"
     if row["decided"] < 0.5:
         return "predicts the loser"
-    return "below people" if row["gap_high"] < 0 else "predicts votes"
+    return "predicts votes, below people" if row["gap_high"] < 0 else "predicts votes"

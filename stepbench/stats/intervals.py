@@ -179,7 +179,9 @@ def _bca_tails(
     tails: np.ndarray, resampled: np.ndarray, leave_one_out: np.ndarray, estimate: float
 ) -> np.ndarray | None:
     """The quantiles that BCa reads instead of `tails`, or None where the correction is undefined."""
-    below = (np.mean(resampled < estimate) + np.mean(resampled <= estimate)) / 2
+    # Equal on paper, unequal by rounding: without the slack such resamples would fall to one side by the unit's whim.
+    slack = 1e-12 * np.abs(resampled).max()
+    below = (np.mean(resampled < estimate - slack) + np.mean(resampled <= estimate + slack)) / 2
     deviations = leave_one_out.mean() - leave_one_out
     spread = np.sum(deviations**2) ** 1.5
     if spread == 0 or below in (0, 1):

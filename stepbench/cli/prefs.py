@@ -14,3 +14,12 @@ prefs_command.command("stepbench.cli.prefs_vote:forget", name="forget", help="Fo
 prefs_command.command(
     "stepbench.cli.prefs_simulate:simulate", name="simulate", help="Let simulated annotators vote, labelled as such."
 )
+prefs_command.command(
+    "stepbench.cli.prefs_rate:rate", name="rate", help="Ratings with intervals, head-to-head tables, agreement."
+)
+prefs_command.command(
+    "stepbench.cli.prefs_exchange:export", name="export", help="Votes for other tools, or preferences to train on."
+)
+prefs_command.command(
+    "stepbench.cli.prefs_exchange:import_", name="import", help="Bring in votes from a file of any export."
+)

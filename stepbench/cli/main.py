@@ -27,6 +27,7 @@ COMMANDS = {
     "score": "Score a run that exists, without generating.",
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "report": "One page of tables, plots and clips; or the table as LaTeX, Markdown, CSV, JSON.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",

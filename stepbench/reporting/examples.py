@@ -115,10 +115,12 @@ def with_clips(
     def example(place: Place, heading: str) -> Example:
         planned = {name: samples[name][place] for name in runs if place in samples[name]}
         first = next(iter(planned.values()))
+        made = next((sample for sample in planned.values() if sample["outcome"] == "ok"), first)
         sides = tuple(
             _side(
                 show(runs[name], sample),
-                sample,
+                # A sample that failed has no size; its empty frame takes that of the others.
+                sample if sample["outcome"] == "ok" else made,
                 label=labels[name],
                 number=list(runs).index(name),
                 values={key: values[name].get((*place, key)) for key in metric_ids},
@@ -163,7 +165,6 @@ def _side(
         poster=shown.poster,
         reason=shown.reason,
         note=shown.note,
-        # A sample that failed has no size; any will do for the empty frame.
         **{field: int(present(sample[field]) or default) for field, default in _SIZES.items()},
         fps=present(sample["fps"]) or 8.0,
         values=values,

@@ -74,7 +74,21 @@ def warnings_of(
             f"Only {fewest} independent prompt{'s' if fewest != 1 else ''}: intervals are wide, and small differences "
             "cannot be found"
         )
+    found += [_too_few(pairing) for pairing in pairings if _too_few(pairing)]
     return tuple(found)
+
+
+def _too_few(pairing: Pairing) -> str:
+    """A sentence where not even the strongest evidence could survive the correction for the number of metrics."""
+    count = len(pairing.differences)
+    most = max((row.n for row in pairing.differences), default=0)
+    # Flipping the signs of n differences gives no p below 2 / 2**n; Holm multiplies the least one by their number.
+    if not most or 2.0 ** (1 - most) * count <= 0.05:
+        return ""
+    return (
+        f"{pairing.label}: with {most} prompts and {count} metrics no difference can pass the correction, however "
+        f"large (least adjusted p {2.0 ** (1 - most) * count:.2g}); use more prompts, or fewer metrics with -m"
+    )
 
 
 def _gap(run: RunFacts, cards: Mapping[str, Mapping[str, Any]], rows: Sequence[MetricRow]) -> str:

@@ -1,4 +1,4 @@
-"""A report as one HTML page that asks for nothing: styles, plots, script and clips are inside. Every text is escaped."""
+"""A report as one HTML page that asks for nothing: styles, plots, script and clips are inside; texts are escaped."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from functools import cache
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepbench import __version__
-from stepbench.reporting.model import MetricRow, Report
+from stepbench.reporting.model import MetricRow, Pairing, Report
 from stepbench.reporting.plots import better, cost_plot, interval_plot, legend_marker
 from stepbench.reporting.tables import (
+    Table,
     cost_table,
     difference_table,
     failure_table,
     group_table,
+    metric_head,
     metric_table,
     set_table,
     shown,
@@ -38,61 +39,68 @@ def html_page(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     numbers = {run.run: run.number for run in report.runs}
     titles = metric_titles(report.cards, list(report.cards))
-    return _environment().get_template("report.html").render(
-        report=report,
-        style=Markup(style),
-        script=Markup(script),
-        script_hash=digest,
-        version=__version__,
-        titles=titles,
-        better=better,
-        shown=shown,
-        markers={run.run: legend_marker(run.number) for run in report.runs},
-        several=len(report.runs) > 1,
-        metrics=metric_table(report),
-        comparisons=[
-            (pairing, difference_table([pairing], report.runs[0].label), _group_tables(pairing))
-            for pairing in report.pairings
-        ],
-        plots=_plots(report, numbers),
-        cost_plots=_cost_plots(report, numbers),
-        costs=cost_table(report.costs),
-        sets=set_table(report.sets) if report.sets else None,
-        failures=failure_table(report.failures, MOST_FAILURES) if report.failures else None,
-        comparability=comparability(report),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            style=Markup(style),
+            script=Markup(script),
+            script_hash=digest,
+            version=__version__,
+            titles=titles,
+            better=better,
+            shown=shown,
+            markers={run.run: legend_marker(run.number) for run in report.runs},
+            several=len(report.runs) > 1,
+            metrics=metric_table(report),
+            comparisons=[
+                (pairing, difference_table(report, [pairing]), _group_tables(report, pairing))
+                for pairing in report.pairings
+            ],
+            plots=_plots(report, numbers),
+            cost_plots=_cost_plots(report, numbers),
+            costs=cost_table(report.costs),
+            sets=set_table(report.sets) if report.sets else None,
+            failures=failure_table(report.failures, MOST_FAILURES) if report.failures else None,
+            comparability=comparability(report),
+        )
     )
 
 
-def _group_tables(pairing: Any) -> list[Any]:
-    return [group_table(pairing, by) for by in ("category", "language") if pairing.by[by]]
+def _group_tables(report: Report, pairing: Pairing) -> list[Table]:
+    return [group_table(report, pairing, by) for by in ("category", "language") if pairing.by[by]]
 
 
-def _plots(report: Report, numbers: Mapping[str, int]) -> list[tuple[str, str, list[Markup]]]:
+def _plots(report: Report, numbers: Mapping[str, int]) -> list[tuple[str, str, list[tuple[str, Markup]]]]:
     """(cut, heading, figures) for all prompts, by category and by language; a cut with one group shows nothing new."""
     headings = {"all": "All prompts", "category": "By category", "language": "By language"}
     plots = []
     for cut in CUTS:
         if cut != "all" and len({row.group for row in report.rows if row.cut == cut}) < 2:
             continue
-        figures = [interval_plot(card, rows, numbers, cut) for card, rows in _by_metric(report)]
+        figures = [
+            (metric_head(report, key), interval_plot(report.cards[key], rows, numbers, cut))
+            for key, rows in _by_metric(report)
+        ]
         if figures:
             plots.append((cut, headings[cut], figures))
     return plots
 
 
-def _cost_plots(report: Report, numbers: Mapping[str, int]) -> list[Markup]:
+def _cost_plots(report: Report, numbers: Mapping[str, int]) -> list[tuple[str, Markup]]:
     drawn = [
-        cost_plot(card, rows, report.costs, numbers)
-        for card, rows in _by_metric(report)
-        if card["direction"] != "neutral"
+        (metric_head(report, key), cost_plot(report.cards[key], rows, report.costs, numbers))
+        for key, rows in _by_metric(report)
+        if report.cards[key]["direction"] != "neutral"
     ]
-    return [plot for plot in drawn if plot is not None]
+    return [(head, plot) for head, plot in drawn if plot is not None]
 
 
-def _by_metric(report: Report) -> list[tuple[Mapping[str, Any], Sequence[MetricRow]]]:
-    """The metrics that have a value, each with its rows."""
-    found = [(card, [row for row in report.rows if row.metric_id == key]) for key, card in report.cards.items()]
-    return [(card, rows) for card, rows in found if any(row.mean is not None for row in rows)]
+def _by_metric(report: Report) -> list[tuple[str, Sequence[MetricRow]]]:
+    """Ids of the metrics that have a value, each with its rows."""
+    found = [(key, [row for row in report.rows if row.metric_id == key]) for key in report.cards]
+    return [(key, rows) for key, rows in found if any(row.mean is not None for row in rows)]
 
 
 def comparability(report: Report) -> list[tuple[str, list[str], bool]]:

@@ -10,11 +10,10 @@ from markupsafe import Markup
 from stepbench.reporting.model import Cost, MetricRow
 from stepbench.reporting.svg import Axis, axis_over, drawing, line, marker, shortened, tick_text, words
 from stepbench.reporting.tables import interval_text, shown
-from stepbench.wording import metric_title
 
 WIDTH = 360.0
 LEFT, RIGHT = 12.0, 348.0
-LINE, HEAD, FOOT = 15.0, 19.0, 40.0
+LINE, HEAD, FOOT = 15.0, 19.0, 20.0
 LONGEST = 46
 
 
@@ -44,7 +43,7 @@ def interval_plot(card: Mapping[str, Any], rows: Sequence[MetricRow], numbers: M
             parts += _estimate(row, numbers[row.run], axis, y + LINE / 2)
             y += LINE
         y += 4
-    grid = _bottom_axis(axis, 2.0, y, f"{metric_title(card)}{_unit(card)}")
+    grid = _bottom_axis(axis, 2.0, y)
     by = f" by {cut}" if cut != "all" else ""
     label = f"{card['title']}{by}: mean and 95 % interval of {len({row.run for row in kept})} runs; {better(card)}"
     return drawing(WIDTH, y + FOOT, label, *grid, *parts)
@@ -83,7 +82,10 @@ def cost_plot(
     for tick in ticks:
         parts.append(line("grid", LEFT + 44, y(tick), RIGHT, y(tick)))
         parts.append(words("tick", LEFT + 40, y(tick) + 3.5, tick_text(tick, ticks), "end"))
-    parts += _bottom_axis(x, 8.0, height, f"seconds per clip{' (log scale)' if log else ''}")
+    parts += _bottom_axis(x, 8.0, height)
+    parts.append(
+        words("tick", (x.start + x.end) / 2, height + 30, f"seconds per clip{' (log scale)' if log else ''}", "middle")
+    )
     for row in kept:
         cost, number = seconds[row.run], numbers[row.run]
         assert row.mean is not None
@@ -96,24 +98,19 @@ def cost_plot(
         text = f"{row.label}: {shown(row.mean)} {interval_text(row.low, row.high)} at {shown(cost.seconds, digits=3)} s"
         parts.append(marker(number, *at, text))
     label = f"{card['title']} against seconds per clip of {len(kept)} runs; {better(card)}"
-    return drawing(WIDTH, height + FOOT, label, *parts)
+    return drawing(WIDTH, height + FOOT + 16, label, *parts)
 
 
-def _bottom_axis(axis: Axis, top: float, bottom: float, title: str) -> list[Markup]:
+def _bottom_axis(axis: Axis, top: float, bottom: float) -> list[Markup]:
     ticks = axis.ticks()
     parts = [line("grid", axis(tick), top, axis(tick), bottom) for tick in ticks]
     parts += [words("tick", axis(tick), bottom + 14, tick_text(tick, ticks), _anchor(axis(tick))) for tick in ticks]
-    parts.append(line("axis", axis.start, bottom, axis.end, bottom))
-    return [*parts, words("title", (axis.start + axis.end) / 2, bottom + 32, shortened(title, 60), "middle")]
+    return [*parts, line("axis", axis.start, bottom, axis.end, bottom)]
 
 
 def _anchor(x: float) -> str:
     # A label at the rim would be cut off.
     return "start" if x < LEFT + 12 else "end" if x > RIGHT - 12 else "middle"
-
-
-def _unit(card: Mapping[str, Any]) -> str:
-    return f" ({card['unit']})" if card["unit"] else ""
 
 
 def better(card: Mapping[str, Any]) -> str:

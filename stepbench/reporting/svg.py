@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -44,7 +45,9 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
-        low, high, at = (math.log(x) for x in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        low, high, at = (
+            (math.log(x) for x in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        )
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, about: int = 4) -> list[float]:
@@ -72,13 +75,14 @@ def axis_over(values: list[float], start: float, end: float, *, log: bool = Fals
 
 def tick_text(value: float, ticks: list[float]) -> str:
     """A tick's label in no more digits than its neighbours need."""
-    steps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(ticks)]
     if not steps or value == 0:
         return f"{value:.3g}"
     if max(map(abs, ticks)) >= 1e5 or max(map(abs, ticks)) < 1e-3:
         return f"{value:.3g}"
-    decimals = max(0, -math.floor(math.log10(min(steps)) + 1e-9))
-    return f"{value:.{min(decimals, 8)}f}"
+    step = min(steps)
+    decimals = next(places for places in range(9) if abs(round(step, places) - step) < 1e-6 * step or places == 8)
+    return f"{value:.{decimals}f}"
 
 
 def _round_step(rough: float) -> float:

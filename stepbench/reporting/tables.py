@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 
 from stepbench.reporting.model import Cost, Difference, Failure, MetricRow, Pairing, Report, SetValue
 from stepbench.reporting.verdict import OPEN, outcome, verdict_words
 from stepbench.wording import ARROWS, DASH, interval, metric_titles, number, rank
+
+PLACES = 3
+"""Samples spelled out behind one reason; the rest are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +36,19 @@ class Table:
     tones: tuple[str, ...] = ()
     note: str = ""
 
+    def without(self, *columns: str) -> Table:
+        """The table with fewer columns, for narrow pages."""
+        kept = [place for place, column in enumerate(self.columns) if column not in columns]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[place] for place in kept), rows=rows)
 
-def metric_table(report: Report) -> Table:
-    """Every metric of every run over all prompts, and runs without a score too."""
-    titles = metric_titles(report.cards, list(report.cards))
+
+def metric_table(report: Report, *, units: bool = True) -> Table:
+    """Every metric of every run over all prompts, and runs without a score too; units behind the titles if wanted."""
     found = {(row.metric_id, row.run): row for row in report.overall()}
     rows = []
-    for metric_id, card in report.cards.items():
-        head = f"{titles[metric_id]} ({card['unit']})" if card["unit"] else titles[metric_id]
+    for metric_id in report.cards:
+        head = metric_head(report, metric_id) if units else metric_title_of(report, metric_id)
         for run in report.runs:
             row = found.get((metric_id, run.run))
             planned = run.samples["planned"]
@@ -56,16 +64,29 @@ def metric_table(report: Report) -> Table:
     )
 
 
+def metric_head(report: Report, metric_id: str) -> str:
+    """The metric's title with its arrow and unit."""
+    title, unit = metric_title_of(report, metric_id), report.cards[metric_id]["unit"]
+    return f"{title} ({unit})" if unit else title
+
+
+def metric_title_of(report: Report, metric_id: str) -> str:
+    """The metric's title with its arrow; its id stands behind it where two metrics share a title."""
+    return metric_titles(report.cards, list(report.cards))[metric_id]
+
+
 METRIC_NOTE = (
     "Seeds of a prompt are averaged, translations of one prompt count as one prompt; the interval is a 95 % t interval "
-    "over prompts, or the bootstrap interval of a metric of all clips together. Scored counts against the plan: what is "
-    "missing is missing, never zero. A rank interval holds every rank that the evidence leaves open among comparable runs."
+    "over prompts, or the bootstrap interval of a metric of all clips together. Scored counts against the plan: what "
+    "is missing is missing, never zero. A rank interval holds every rank that the evidence leaves open among "
+    "comparable runs (paired t tests, Holm over the pairs of runs of one metric)."
 )
 
 DIFFERENCE_NOTE = (
     "Difference is run minus baseline over the prompts and seeds that both have. p: sign-flip permutation test, or the "
-    "bootstrap's for a metric of all clips together; adjusted by Holm over the metrics of this comparison. W/T/L: prompts "
-    "won, tied and lost by the run. Detectable: the smallest true difference that would be found with 80 % power."
+    "bootstrap's for a metric of all clips together; adjusted by Holm over the metrics of this comparison. W/T/L: "
+    "prompts won, tied and lost by the run. Detectable: the smallest true difference that would be found with 80 % "
+    "power."
 )
 
 GROUP_NOTE = "For exploring: p is adjusted by Benjamini-Hochberg over all rows of this table."
@@ -81,17 +102,17 @@ def _mean_cells(row: MetricRow) -> tuple[str, ...]:
     )
 
 
-def difference_table(pairings: Sequence[Pairing], baseline: str) -> Table:
+def difference_table(report: Report, pairings: Sequence[Pairing]) -> Table:
     """Paired differences; with several pairings, one block per run."""
     several = len(pairings) > 1
     rows, tones = [], []
     for pairing in pairings:
         for row in pairing.differences:
-            rows.append((*([pairing.label] if several else []), *_difference_cells(row)))
+            rows.append((*([pairing.label] if several else []), *_difference_cells(report, row)))
             tones.append(tone(row))
     runs = "every run" if several else pairings[0].label
     return Table(
-        caption=f"{runs} against the baseline {baseline}",
+        caption=f"{runs} against the baseline {report.runs[0].label}",
         columns=(*(["Run"] if several else []), *_DIFFERENCE_COLUMNS),
         numeric=_DIFFERENCE_NUMERIC,
         rows=tuple(rows),
@@ -101,14 +122,14 @@ def difference_table(pairings: Sequence[Pairing], baseline: str) -> Table:
     )
 
 
-def group_table(pairing: Pairing, by: str) -> Table:
+def group_table(report: Report, pairing: Pairing, by: str) -> Table:
     """Paired differences by category or language."""
     rows = pairing.by[by]
     return Table(
         caption=f"{pairing.label} against the baseline by {by}",
         columns=(by.capitalize(), *_DIFFERENCE_COLUMNS),
         numeric=_DIFFERENCE_NUMERIC,
-        rows=tuple((group, *_difference_cells(row)) for group, row in rows),
+        rows=tuple((group, *_difference_cells(report, row)) for group, row in rows),
         tones=tuple(tone(row) for _, row in rows),
         note=GROUP_NOTE,
     )
@@ -121,11 +142,15 @@ _DIFFERENCE_COLUMNS = (
 _DIFFERENCE_NUMERIC = frozenset(_DIFFERENCE_COLUMNS) - {"Metric", "Verdict"}
 
 
-def _difference_cells(row: Difference) -> tuple[str, ...]:
+def _difference_cells(report: Report, row: Difference) -> tuple[str, ...]:
+    # Runs that were compared by force may have scored a metric under two ids, and then the row has both.
+    title = metric_titles(report.cards, list(report.cards)).get(
+        row.metric_id, f"{row.metric} {ARROWS[row.direction]}".rstrip()
+    )
     spread = _spread(row.low, row.high)
     counted = row.wins + row.ties + row.losses
     return (
-        f"{row.metric} {ARROWS[row.direction]}".rstrip(),
+        title,
         str(row.n),
         shown(row.mean_baseline, spread),
         shown(row.mean_run, spread),
@@ -173,9 +198,9 @@ def cost_table(costs: Sequence[Cost]) -> Table:
         columns=columns,
         numeric=frozenset(columns[1:]),
         rows=tuple(rows),
-        note="Mean seconds per clip that was made, storing included, and by stage as the generator reports them; stages "
-        "may lie within one another. Seconds and memory depend on the machine: compare them only where the recipes name "
-        "the same one.",
+        note="Mean seconds per clip that was made, storing included, and by stage as the generator reports them; "
+        "stages may lie within one another. Seconds and memory depend on the machine: compare them only where the "
+        "recipes name the same one.",
     )
 
 
@@ -213,8 +238,11 @@ def set_table(values: Sequence[SetValue]) -> Table:
 
 
 def failure_table(failures: Iterable[Failure], most: int) -> Table:
-    """What is missing, and why; the first so many."""
-    rows = [(row.label, row.where, row.what, row.outcome, row.error) for row in failures]
+    """What is missing, and why, one row per reason; the first so many."""
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    for row in failures:
+        alike.setdefault((row.label, row.what, row.outcome, row.error), []).append(row.where)
+    rows = [(label, _places(where), *rest) for (label, *rest), where in alike.items()]
     left = len(rows) - most
     return Table(
         caption="Missing samples and scores",
@@ -223,6 +251,11 @@ def failure_table(failures: Iterable[Failure], most: int) -> Table:
         rows=tuple(rows[:most]),
         note=f"{left} more are not listed: stepbench show RUN lists them all." if left > 0 else "",
     )
+
+
+def _places(where: Sequence[str]) -> str:
+    rest = f" and {len(where) - PLACES} more" if len(where) > PLACES else ""
+    return ", ".join(where[:PLACES]) + rest
 
 
 def shown(value: float | None, spread: float | None = None, *, digits: int | None = None) -> str:

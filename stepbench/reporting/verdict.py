@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stepbench.reporting.model import Difference
-from stepbench.wording import number
 
 NAMED = 6
 """Metrics spelled out in a sentence; the rest are counted."""
+
+OPEN_HINT = "no difference was found, which is no proof of none; the table says what could have been found"
 
 BETTER, WORSE, CHANGED, OPEN, NOTHING = "better", "worse", "changed", "not separable", "no common scores"
 
@@ -43,11 +44,11 @@ def sentence(label: str, baseline: str, differences: Sequence[Difference]) -> st
         parts.append(f"different in {listed(moved)}, where neither way is better")
     if not parts:
         counted = "the one metric" if len(by[OPEN]) == 1 else f"any of {len(by[OPEN])} metrics"
-        return f"{label} cannot be told apart from {baseline} by {counted}{_detectable(by[OPEN])}."
+        return f"{label} cannot be told apart from {baseline} by {counted}: {OPEN_HINT}."
     first = f"{label} is {'; '.join(parts)}."
     if not by[OPEN]:
         return first
-    return f"{first} Not separable: {names(by[OPEN])}{_detectable(by[OPEN])}."
+    return f"{first} Not separable on {names(by[OPEN])}: {OPEN_HINT}."
 
 
 def names(rows: Iterable[Difference]) -> str:
@@ -60,10 +61,3 @@ def listed(words: Sequence[str]) -> str:
     if len(words) > NAMED:
         return f"{', '.join(words[:NAMED])} and {len(words) - NAMED} more"
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else "nothing"
-
-
-def _detectable(rows: Sequence[Difference]) -> str:
-    found = [f"{row.metric} {number(row.detectable_effect)}" for row in rows if row.detectable_effect]
-    if not found:
-        return ""
-    return f" (a true difference of this size would be found in 80 % of such comparisons: {listed(found)})"

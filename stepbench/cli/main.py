@@ -28,6 +28,7 @@ COMMANDS = {
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
     "report": "One page of tables, plots and clips; or the table as LaTeX, Markdown, CSV, JSON.",
+    "log": "Log runs to TensorBoard, MLflow, Weights & Biases, or as a Hugging Face data set folder.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",

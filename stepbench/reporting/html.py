@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -137,7 +138,13 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["groupby_order"] = _runs_of_rows
+    environment.filters["together"] = _together
     return environment
+
+
+def _together(title: str) -> str:
+    """A title whose arrow stays on its line."""
+    return re.sub(" ([↑↓])", "\u00a0\\1", title)
 
 
 def _runs_of_rows(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, list[tuple[str, ...]]]]:

@@ -135,9 +135,10 @@ def group_table(report: Report, pairing: Pairing, by: str) -> Table:
     )
 
 
+# What decides stands first: a phone shows four columns, and the rest by scrolling.
 _DIFFERENCE_COLUMNS = (
-    *("Metric", "Prompts", "Baseline", "Run mean", "Difference", "95 % interval"),
-    *("p", "p adj.", "W/T/L", "Detectable", "Verdict"),
+    *("Metric", "Verdict", "Difference", "95 % interval", "p adj.", "W/T/L", "Prompts"),
+    *("Baseline", "Run mean", "Detectable", "p"),
 )
 _DIFFERENCE_NUMERIC = frozenset(_DIFFERENCE_COLUMNS) - {"Metric", "Verdict"}
 
@@ -151,16 +152,16 @@ def _difference_cells(report: Report, row: Difference) -> tuple[str, ...]:
     counted = row.wins + row.ties + row.losses
     return (
         title,
+        verdict_words(row),
+        signed(row.difference, spread),
+        interval_text(row.low, row.high),
+        p_text(row.p_adjusted),
+        f"{row.wins}/{row.ties}/{row.losses}" if counted else DASH,
         str(row.n),
         shown(row.mean_baseline, spread),
         shown(row.mean_run, spread),
-        signed(row.difference, spread),
-        interval_text(row.low, row.high),
-        p_text(row.p),
-        p_text(row.p_adjusted),
-        f"{row.wins}/{row.ties}/{row.losses}" if counted else DASH,
         shown(row.detectable_effect, digits=2),
-        verdict_words(row),
+        p_text(row.p),
     )
 
 
@@ -262,7 +263,7 @@ def shown(value: float | None, spread: float | None = None, *, digits: int | Non
     """A number, or a dash where there is none; `digits` asks for so many significant ones."""
     if value is None:
         return DASH
-    return f"{value:.{digits}g}" if digits else number(value, spread)
+    return f"{float(f'{value:.{digits}g}'):g}" if digits else number(value, spread)
 
 
 def signed(value: float | None, spread: float | None) -> str:

@@ -182,7 +182,7 @@ def _lead(wanted: str | None, cards: Mapping[str, Mapping[str, Any]], scored: Ma
 def _scores(run: Run, metric_id: str) -> pd.Series:
     """(prompt id, seed) -> score."""
     scores = run.scores()
-    good = scores[(scores.metric_id == metric_id) & (scores.status == "ok")]
+    good = scores.loc[(scores.metric_id == metric_id) & (scores.status == "ok")]
     return good.set_index(["prompt_id", "seed"])["value"]
 
 

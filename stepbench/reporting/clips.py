@@ -6,7 +6,6 @@ import base64
 import io
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -133,8 +132,7 @@ def poster_of(path: Path) -> str | None:
     from stepbench.video import read_chunks
 
     try:
-        with closing(read_chunks(path, 1)) as chunks:
-            frame = next(iter(chunks))[0]
+        frame = next(read_chunks(path, 1))[0]
     except StepbenchError:
         # The browser will say that it cannot play the clip; a page without a still picture is still a page.
         return None

@@ -76,23 +76,29 @@ def choose(
     others = [name for name in scores.columns if name != baseline]
     if baseline is not None and others:
         gaps = scores[others].sub(scores[baseline], axis=0)
-        widest = gaps.abs().max(axis=1).dropna()
+        widest = _values(gaps.abs().max(axis=1))
         places = _top(widest, units, taken, count)
         explained = tuple((place, f"largest difference {number(widest[place])}") for place in places)
         rule = f"prompt and seed with the largest difference to the baseline in {title}"
         choices.append(Choice("Most different", rule, explained))
-    means = scores.mean(axis=1).dropna()
+    means = _values(scores.mean(axis=1))
     among = "over the runs" if len(scores.columns) > 1 else "of all clips"
-    for name, ordered in (("Best", means if not lower else -means), ("Worst", -means if not lower else means)):
+    negated = {place: -value for place, value in means.items()}
+    for name, ordered in (("Best", negated if lower else means), ("Worst", means if lower else negated)):
         places = _top(ordered, units, taken, count)
         explained = tuple((place, f"mean {number(means[place])}") for place in places)
         choices.append(Choice(name, f"{name.lower()} {title} {among}", explained))
     return [choice for choice in choices if choice.places]
 
 
-def _top(values: pd.Series, units: Mapping[str, str], taken: set[str], count: int) -> list[Place]:
+def _values(values: Any) -> dict[Place, float]:
+    """Of a series by (prompt id, seed): the values that are there, in the order of the plan."""
+    return {(str(prompt), int(seed)): float(value) for (prompt, seed), value in values.dropna().items()}
+
+
+def _top(values: Mapping[Place, float], units: Mapping[str, str], taken: set[str], count: int) -> list[Place]:
     chosen: list[Place] = []
-    for place in values.sort_values(ascending=False, kind="stable").index:
+    for place in sorted(values, key=values.__getitem__, reverse=True):
         if len(chosen) == count:
             break
         if units[place[0]] not in taken:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from stepbench.comparison import Comparison, Grouping, compare
 from stepbench.errors import NothingSelectedError
@@ -64,23 +64,22 @@ def _by(
     baseline: Run, run: Run, by: Grouping, metrics: Sequence[str] | None, reason: str | None
 ) -> tuple[tuple[str, Difference], ...]:
     """Rows by group; none where there is one group only, which would repeat the table."""
-    if baseline.samples()[by].nunique() < 2:
+    if len(set(baseline.samples()[by])) < 2:
         return ()
     found = compare(baseline, run, metrics=metrics, by=by, level=LEVEL, allow_incomparable=reason)
-    return tuple(zip(found.table()[by].astype(str), _differences(found), strict=True))
+    groups = [str(group) for group in found.table()[by]]
+    return tuple(zip(groups, _differences(found), strict=True))
 
 
 def _differences(found: Comparison) -> tuple[Difference, ...]:
+    return tuple(_difference(row) for row in found.table().to_dict(orient="records"))
+
+
+def _difference(row: Mapping[Any, Any]) -> Difference:
     numbers = ("difference", "low", "high", "p", "p_adjusted", "detectable_effect")
-    return tuple(
-        Difference(
-            **{field: row[field] for field in ("metric_id", "metric", "unit", "direction", "verdict")},
-            **{field: int(row[field]) for field in ("n", "wins", "ties", "losses")},
-            **{field: present(row[field]) for field in numbers},
-            mean_baseline=present(row["mean_a"]),
-            mean_run=present(row["mean_b"]),
-            coverage_baseline=float(row["coverage_a"]),
-            coverage_run=float(row["coverage_b"]),
-        )
-        for row in found.table().to_dict(orient="records")
-    )
+    fields: dict[str, Any] = {field: row[field] for field in ("metric_id", "metric", "unit", "direction", "verdict")}
+    fields |= {field: int(row[field]) for field in ("n", "wins", "ties", "losses")}
+    fields |= {field: present(row[field]) for field in numbers}
+    fields |= {"mean_baseline": present(row["mean_a"]), "mean_run": present(row["mean_b"])}
+    fields |= {"coverage_baseline": float(row["coverage_a"]), "coverage_run": float(row["coverage_b"])}
+    return Difference(**fields)

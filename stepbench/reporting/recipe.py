@@ -82,15 +82,11 @@ def _selection(run: Run, suite: Suite | None) -> tuple[list[str], list[str]]:
     if suite is not None:
         prompts = [run.prompts[key] for key in planned]
         languages, categories = (_values(prompts, field) for field in ("language", "category"))
-        for kept in (
-            {},
-            {"languages": languages},
-            {"categories": categories},
-            {"languages": languages, "categories": categories},
-        ):
+        filters: list[dict[str, list[str]]] = [{}, {"languages": languages}, {"categories": categories}]
+        for kept in (*filters, {"languages": languages, "categories": categories}):
             for split in (None, "test", "train", "all"):
                 try:
-                    selected = [prompt.id for prompt in select_prompts(suite, split=split, **kept)]
+                    selected = [prompt.id for prompt in _selected(suite, split, **kept)]
                 except StepbenchError:
                     # The suite has no such split, or nothing of it passes the filters: not how the run was selected.
                     continue
@@ -101,6 +97,12 @@ def _selection(run: Run, suite: Suite | None) -> tuple[list[str], list[str]]:
                 words += ["-L", str(len(planned))] if len(selected) > len(planned) else []
                 return words, []
     return [], [f"{len(planned)} prompts were planned, those in runs/{run.name}/prompts.jsonl"]
+
+
+def _selected(
+    suite: Suite, split: str | None, languages: Sequence[str] = (), categories: Sequence[str] = ()
+) -> tuple[Prompt, ...]:
+    return select_prompts(suite, split=split, languages=languages, categories=categories)
 
 
 def _values(prompts: Sequence[Prompt], field: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stepbench.board.tables import table_summary
@@ -28,16 +27,15 @@ class LiveRun:
 
     run: Run
     metric_ids: frozenset[str]
+    summary: Mapping[str, Any]
 
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """As `summary.json` has it, for the chosen metrics."""
-        files = RunFolder(self.run.folder)
-        cards = {key: card for key, card in self.run.metric_cards.items() if key in self.metric_ids}
-        scores = {metric_id: files.read_scores(metric_id) for metric_id in cards}
-        return summarize(
-            [(key, prompt) for key, prompt, _ in self.run.planned], files.read_samples(), scores, self.run.metric_cards
-        )
+    @classmethod
+    def of(cls, run: Run, metric_ids: Iterable[str]) -> LiveRun:
+        """The run with the aggregates of these metrics."""
+        files, wanted = RunFolder(run.folder), frozenset(metric_ids)
+        scores = {key: files.read_scores(key) for key in run.metric_cards if key in wanted}
+        plan = [(key, prompt) for key, prompt, _ in run.planned]
+        return cls(run, wanted, summarize(plan, files.read_samples(), scores, run.metric_cards))
 
     def samples(self) -> pd.DataFrame:
         """The planned samples with the unit of inference: translations of one prompt are one."""
@@ -47,7 +45,7 @@ class LiveRun:
     def scores(self) -> pd.DataFrame:
         """One row per sample and metric that was tried."""
         frame = self.run.scores()
-        return frame[frame.metric_id.isin(self.metric_ids)]
+        return frame.loc[frame.metric_id.isin(self.metric_ids)]
 
 
 def metric_rows(
@@ -65,7 +63,7 @@ def metric_rows(
     blocks = [[name for name in runs if name in together], *([name] for name in runs if name not in together)]
     rows: list[MetricRow] = []
     for block in blocks:
-        live = {name: LiveRun(runs[name], frozenset(cards)) for name in block}
+        live = {name: LiveRun.of(runs[name], cards) for name in block}
         frame = table_summary("", live, cards)
         if len(block) == 1:
             frame = frame.assign(rank_low=math.nan, rank_high=math.nan)
@@ -78,17 +76,11 @@ def metric_rows(
 
 def _row(row: Mapping[Any, Any], labels: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) -> MetricRow:
     card = cards[row["metric_id"]]
-    return MetricRow(
-        run=row["run"],
-        label=labels[row["run"]],
-        metric=card["name"],
-        unit=card["unit"],
-        direction=card["direction"],
-        **{name: row[name] for name in ("metric_id", "cut", "group", "method")},
-        coverage=float(row["coverage"]),
-        **{name: int(row[name]) for name in _COUNTS},
-        **{name: present(row[name]) for name in _NUMBERS},
-    )
+    fields: dict[str, Any] = {name: row[name] for name in ("run", "metric_id", "cut", "group", "method")}
+    fields |= {"metric": card["name"], "unit": card["unit"], "direction": card["direction"]}
+    fields |= {name: int(row[name]) for name in _COUNTS}
+    fields |= {name: present(row[name]) for name in _NUMBERS}
+    return MetricRow(label=labels[row["run"]], coverage=float(row["coverage"]), **fields)
 
 
 def set_values(name: str, run: Run, label: str, metric_ids: Iterable[str]) -> list[SetValue]:
@@ -98,18 +90,12 @@ def set_values(name: str, run: Run, label: str, metric_ids: Iterable[str]) -> li
     for row in run.set_scores().to_dict(orient="records"):
         if row["metric_id"] not in wanted:
             continue
-        values.append(
-            SetValue(
-                run=name,
-                label=label,
-                metric_id=row["metric_id"],
-                metric=row["metric"],
-                direction=run.metric_cards[row["metric_id"]]["direction"],
-                **{field: present(row[field]) for field in ("value", "low", "high", "floor")},
-                **{field: int(present(row[field]) or 0) for field in ("n", "n_reference", "floor_n")},
-                **{field: _text(row[field]) for field in ("method", "caution", "error")},
-            )
-        )
+        fields: dict[str, Any] = {field: row[field] for field in ("metric_id", "metric")}
+        fields |= {field: present(row[field]) for field in ("value", "low", "high", "floor")}
+        fields |= {field: int(present(row[field]) or 0) for field in ("n", "n_reference", "floor_n")}
+        fields |= {field: _text(row[field]) for field in ("method", "caution", "error")}
+        direction = run.metric_cards[row["metric_id"]]["direction"]
+        values.append(SetValue(run=name, label=label, direction=direction, **fields))
     return values
 
 

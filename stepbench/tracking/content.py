@@ -140,7 +140,7 @@ def _parameters(report: Report) -> dict[str, str]:
 def _clips(run: Run, most: int, scratch: Path) -> list[LoggedClip]:
     (scratch / CLIPS).mkdir(exist_ok=True)
     scores = run.scores()
-    good = scores[scores.status == "ok"]
+    good = scores.loc[scores.status == "ok"]
     found, seen = [], set()
     for row in run.samples().to_dict(orient="records"):
         if len(found) == most:
@@ -151,7 +151,7 @@ def _clips(run: Run, most: int, scratch: Path) -> list[LoggedClip]:
         if name is None:
             continue
         seen.add(row["prompt_id"])
-        own = good[good.sample_key == row["sample_key"]]
+        own = good.loc[good.sample_key == row["sample_key"]]
         values = ", ".join(f"{name} {value:.4g}" for name, value in zip(own.metric, own.value, strict=True))
         caption = f"{row['text']} (prompt {row['prompt_id']}, seed {row['seed']}): {values}"
         found.append(

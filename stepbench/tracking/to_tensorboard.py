@@ -1,4 +1,4 @@
-"""A run into a TensorBoard log folder: scalars with intervals, hyperparameters, the report, clips as moving pictures."""
+"""A run into a TensorBoard log folder: scalars with intervals, hyperparameters, the report, clips that move."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def log_to_tensorboard(content: Logged, out: str, *, step: int) -> str:
     Raises:
         IncompleteError: The folder cannot be written.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto import summary_pb2
     from torch.utils.tensorboard import SummaryWriter
 
     folder = Path(out) / content.name
@@ -36,7 +36,7 @@ def log_to_tensorboard(content: Logged, out: str, *, step: int) -> str:
             # This writes the means as scalars too. A folder of its own would stand as a second run beside the scalars.
             writer.add_hparams(dict(content.parameters), means, run_name=".", global_step=step)
             for clip in content.clips:
-                picture = _moving_picture(clip, Summary)
+                picture = _moving_picture(clip, summary_pb2)
                 writer.file_writer.add_summary(picture, step)
     return f"tensorboard --logdir {out}"
 
@@ -55,7 +55,7 @@ def _bands(content: Logged) -> dict[str, dict[str, list[Any]]]:
     return {"metrics with 95 % intervals": charts}
 
 
-def _moving_picture(clip: LoggedClip, summary: Any) -> Any:
+def _moving_picture(clip: LoggedClip, messages: Any) -> Any:
     """An image summary that holds a GIF, which TensorBoard plays."""
     from PIL import Image
 
@@ -69,7 +69,7 @@ def _moving_picture(clip: LoggedClip, summary: Any) -> Any:
     images[0].save(
         encoded, "GIF", save_all=True, append_images=images[1:], duration=max(20, round(1000 / read.fps)), loop=0
     )
-    picture = summary.Image(
+    picture = messages.Summary.Image(
         height=images[0].height, width=images[0].width, colorspace=3, encoded_image_string=encoded.getvalue()
     )
-    return summary(value=[summary.Value(tag=f"clips/{clip.name}", image=picture)])
+    return messages.Summary(value=[messages.Summary.Value(tag=f"clips/{clip.name}", image=picture)])

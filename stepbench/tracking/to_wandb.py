@@ -25,6 +25,7 @@ def log_to_wandb(content: Logged, out: str, *, step: int) -> str:
         IncompleteError: The folder cannot be written, or Weights & Biases fails.
     """
     import wandb
+    from wandb.errors import Error
 
     folder = Path(out).resolve()
     with saving(folder):
@@ -52,7 +53,7 @@ def log_to_wandb(content: Logged, out: str, *, step: int) -> str:
         }
         run.log({**content.numbers, **clips, "metrics": table}, step=step)
         run.finish()
-    except (wandb.errors.Error, OSError) as error:
+    except (Error, OSError) as error:
         raise IncompleteError(
             f"Weights & Biases took no or not all results: {error}", hint="see its message"
         ) from error

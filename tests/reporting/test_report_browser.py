@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk: no request leaves it, clips play in step, it fits a phone and the dark."""
+"""The page in a real browser, opened from disk: no request leaves it, clips play in step, it fits a dark phone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from board_runs import level, make_run, suite
-from test_build import with_set_metric
+from test_report_build import with_set_metric
 
 from stepbench.errors import UsageError
 from stepbench.reporting import ExampleOptions, Report, build_report, write_report

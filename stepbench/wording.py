@@ -17,7 +17,8 @@ def number(value: float, spread: float | None = None) -> str:
     """A number with as many decimals as its interval's half-width `spread` supports, else four significant digits."""
     if math.isnan(value):
         return DASH
-    if spread is None or math.isnan(spread) or spread == 0:
+    # Noise of the last bits is no width: eight decimals of it would be a false show of precision.
+    if spread is None or math.isnan(spread) or spread <= 1e-9 * abs(value):
         return f"{value:.4g}"
     decimals = 1 - math.floor(math.log10(abs(spread)))
     return f"{value:.{min(max(decimals, 0), 8)}f}"

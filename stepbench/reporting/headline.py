@@ -11,6 +11,9 @@ from stepbench.reporting.verdict import listed
 UNFINISHED = ("running", "interrupted", "partial")
 """Statuses of runs in which planned samples have not been tried yet."""
 
+TITLED = 3
+"""Runs beside the baseline that a title spells out; more are counted."""
+
 FEW_PROMPTS = 10
 """Fewer independent prompts than this leave wide intervals and no small p values."""
 
@@ -18,7 +21,8 @@ FEW_PROMPTS = 10
 def title_of(runs: Sequence[RunFacts]) -> str:
     """`a against b on suite`, or `a on suite`."""
     others = [run.label for run in runs[1:]]
-    subject = f"{listed(others)} against {runs[0].label}" if others else runs[0].label
+    named = listed(others) if len(others) <= TITLED else f"{len(others)} runs"
+    subject = f"{named} against {runs[0].label}" if others else runs[0].label
     return f"{subject} on {runs[0].suite}"
 
 
@@ -33,13 +37,14 @@ def summary_of(
     seeds = f"{len(first.seeds)} seed{'s' if len(first.seeds) != 1 else ''}"
     units = max((row.n_units for row in rows if row.cut == "all" and row.run == first.run), default=0)
     planned = first.samples["planned"]
+    metrics = f"{len(cards)} metric{'s' if len(cards) != 1 else ''}"
     scope = (
         f"{planned} clips planned per run on {first.suite} {first.suite_version} ({seeds} per prompt; {units} "
-        f"independent prompts, as translations of one prompt count as one), {len(cards)} metrics."
+        f"independent prompts, as translations of one prompt count as one), {metrics}."
     )
     if not pairings:
         made = f"{first.label} made {first.samples['ok']} of {planned} clips."
-        return (made, f"{scope} A single run has no verdict: give a second run to compare.")
+        return (f"{made} {scope}", "A single run has no verdict: give a second run to compare.")
     against = f"{listed([pairing.label for pairing in pairings])} against the baseline {first.label}: {scope}"
     return (against, *(pairing.verdict for pairing in pairings))
 

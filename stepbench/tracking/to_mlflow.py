@@ -64,7 +64,9 @@ def log_to_mlflow(content: Logged, out: str, *, step: int) -> str:
             client.log_text(key, clip.caption, f"clips/{clip.name}/caption.txt")
         client.set_terminated(key, end_time=when)
     except (MlflowException, OSError) as error:
-        raise IncompleteError(f"MLflow at {uri} took no or not all results: {error}", hint="see its message") from error
+        raise IncompleteError(
+            f"MLflow at {uri} took no or not all results: {error}", hint="start the server, or give a folder with -o"
+        ) from error
     return f"mlflow ui --backend-store-uri {uri} (of the full mlflow package)" if not remote else out
 
 

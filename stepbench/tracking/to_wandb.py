@@ -55,6 +55,7 @@ def log_to_wandb(content: Logged, out: str, *, step: int) -> str:
         run.finish()
     except (Error, OSError) as error:
         raise IncompleteError(
-            f"Weights & Biases took no or not all results: {error}", hint="see its message"
+            f"Weights & Biases took no or not all results: {error}",
+            hint="log offline, which is the default, and sync later",
         ) from error
     return f"wandb sync {Path(run.dir).parent}" if mode == "offline" else str(run.url)

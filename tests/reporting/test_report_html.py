@@ -157,6 +157,8 @@ def test_options_out_of_range_are_refused(runs: dict[str, Path], tmp_path: Path)
         write_report([runs["base"]])
     with pytest.raises(UsageError, match="no report format 'pdf'"):
         write_report([runs["base"]], tmp_path / "page.pdf")
+    with pytest.raises(UsageError, match="clips can be linked from an HTML page only"):
+        build_report([runs["base"]], examples=ExampleOptions(videos="link"))
     assert not page.exists()
 
 

@@ -149,6 +149,8 @@ def test_bad_input_has_a_clear_answer(run_folder: Path, tmp_path: Path) -> None:
         log_run(run_folder, "comet", tmp_path)
     with pytest.raises(UsageError, match="step must be 0 or more, got -1"):
         log_run(run_folder, "hf-dataset", tmp_path / "new", step=-1)
+    with pytest.raises(UsageError, match="clips must be 0 or more, got -2"):
+        log_run(run_folder, "tensorboard", tmp_path / "new", clips=-2)
     with pytest.raises(UsageError, match="is not empty"):
         log_run(run_folder, "hf-dataset", run_folder)
     bare = make_run(tmp_path, "bare", None, on=suite(prompts=1))
@@ -157,6 +159,23 @@ def test_bad_input_has_a_clear_answer(run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(IncompleteError, match="file"):
         log_run(run_folder, "hf-dataset", tmp_path / "file" / "set")
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+def test_a_tracker_that_fails_is_no_crash(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # Port 9 is for throwing things away; nobody listens.
+    with pytest.raises(IncompleteError, match=r"MLflow at http://127\.0\.0\.1:9 took no or not all results"):
+        log_run(run_folder, "mlflow", "http://127.0.0.1:9")
+
+    def down(**_: Any) -> None:
+        raise wandb.errors.CommError("the service is down")
+
+    monkeypatch.setattr(wandb, "init", down)
+    with pytest.raises(IncompleteError, match="Weights & Biases took no or not all results: the service is down"):
+        log_run(run_folder, "wandb", tmp_path / "wb")
 
 
 def test_scores_without_a_value_are_nothing_to_log(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ COMMANDS = {
     "compare": "Paired differences between runs, with intervals and corrected p values.",
     "gate": "Has a run lost more than a policy allows? Pass, regression or inconclusive.",
     "power": "Prompts or votes that an effect takes; the effect that can be seen with what there is.",
+    "report": "One page of tables, plots and clips; or the table as LaTeX, Markdown, CSV, JSON.",
+    "log": "Log runs to TensorBoard, MLflow, Weights & Biases, or as a Hugging Face data set folder.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",

@@ -267,6 +267,9 @@ NEGATIVE_MAGIC = (
 )
 
 
+WEIGHT_DTYPES = ("stored", "float32", "bfloat16", "float16")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig(_Config):
     """How clips are sampled. All keys but `reverse`, `solver` and `num_train_timesteps` are ours.
@@ -284,6 +287,9 @@ class SamplingConfig(_Config):
         reverse: Schedule from 1 (noise) to 0 instead of 0 (noise) to 1.
         solver: Only `euler` exists.
         num_train_timesteps: Only 1000 exists: the transformer itself multiplies times by it.
+        dtype: What weights are computed in, one of `WEIGHT_DTYPES`; `stored` is what their files hold. A model that is
+            kept in float16 for its size alone asks for float32: CPUs without float16 units need minutes for a second's
+            work.
         compat: See `Compat`.
     """
 
@@ -299,6 +305,7 @@ class SamplingConfig(_Config):
     reverse: bool = False
     solver: str = "euler"
     num_train_timesteps: int = 1000
+    dtype: str = "stored"
     compat: Compat = "upstream"
 
     def __post_init__(self) -> None:
@@ -307,6 +314,7 @@ class SamplingConfig(_Config):
         self._require(self.fps > 0, "fps must be above 0", "fps")
         self._require(self.solver == "euler", "the only solver is 'euler'", "solver")
         self._require(self.num_train_timesteps == 1000, "num_train_timesteps must be 1000", "num_train_timesteps")
+        self._require(self.dtype in WEIGHT_DTYPES, f"dtype must be one of {', '.join(WEIGHT_DTYPES)}", "dtype")
         self._require(self.compat in ("upstream", "precise"), "compat must be 'upstream' or 'precise'", "compat")
 
     def changed(self, **changes: Any) -> SamplingConfig:

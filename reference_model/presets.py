@@ -96,5 +96,6 @@ def tiny() -> Preset:
             fps=8.0,
             positive_magic="",
             negative_magic="",
+            dtype="float32",
         ),
     )

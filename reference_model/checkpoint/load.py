@@ -121,7 +121,7 @@ def load_pipeline(
         sampling: Default settings. None takes those of the folder, as `read_sampling` says: a Turbo release is
             recognised by its name alone, so give `step_video_t2v_turbo().sampling` where it is called otherwise.
         device: Where all weights go; None means the CPU.
-        dtype: What all weights are cast to; None keeps what is on disk.
+        dtype: What all weights are cast to; None takes `sampling.dtype`.
 
     Raises:
         CheckpointError: For missing or damaged files, and tensors that do not fit.
@@ -129,12 +129,19 @@ def load_pipeline(
     folder = ModelFolder(Path(root))
     if sampling is None:
         sampling = read_sampling(folder)
+    if dtype is None:
+        dtype = weight_dtype(sampling)
     return TextToVideoPipeline(
         load_transformer(root, device=device, dtype=dtype),
         load_vae(root, device=device, dtype=dtype),
         load_text_encoder(root, device=device, dtype=dtype),
         sampling,
     )
+
+
+def weight_dtype(sampling: SamplingConfig) -> torch.dtype | None:
+    """What weights are cast to for sampling; None keeps what is on disk."""
+    return None if sampling.dtype == "stored" else getattr(torch, sampling.dtype)
 
 
 def _build(build: Callable[[], Module], source: TensorSource, device: Device, dtype: torch.dtype | None) -> Module:

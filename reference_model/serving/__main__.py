@@ -14,7 +14,9 @@ from types import FrameType
 
 import torch
 
-from reference_model.checkpoint.load import load_text_encoder, load_vae
+from reference_model.checkpoint.configs import read_sampling
+from reference_model.checkpoint.layout import ModelFolder
+from reference_model.checkpoint.load import load_text_encoder, load_vae, weight_dtype
 from reference_model.errors import ReferenceModelError
 from reference_model.packaged import packaged_folder
 from reference_model.serving.access import TOKEN_VARIABLE
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
     with server:
         try:
-            where = {"device": options.device, "dtype": DTYPES.get(options.dtype)}
+            where = {"device": options.device, "dtype": _dtype(options.dtype, folder)}
             service = ModelService(
                 text_encoder=load_text_encoder(folder, **where) if "text" in options.parts else None,
                 vae=load_vae(folder, **where) if "vae" in options.parts else None,
@@ -54,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server.serve_forever(poll_interval=0.1)
     service.close()
     return 0
+
+
+def _dtype(asked: str | None, folder: Path) -> torch.dtype | None:
+    # A folder that holds only the served parts has no settings of sampling.
+    if asked is not None or not ModelFolder(folder).sampling.is_file():
+        return None if asked is None else DTYPES[asked]
+    return weight_dtype(read_sampling(ModelFolder(folder)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         help="environment variable with the token of requests; needed beyond loopback (default: %(default)s)",
     )
     parser.add_argument("--device", default=None, help="where models run, such as cuda:1 (default: the CPU)")
-    parser.add_argument("--dtype", choices=sorted(DTYPES), help="what weights are cast to (default: as on disk)")
+    parser.add_argument(
+        "--dtype", choices=sorted(DTYPES), help="what weights are cast to (default: as sampling.json says, or on disk)"
+    )
     parser.add_argument("--max-body-mib", type=int, default=256, help="largest body (default: %(default)s MiB)")
     parser.add_argument("--max-waiting", type=int, default=16, help="requests that may wait (default: %(default)s)")
     return parser

@@ -8,7 +8,7 @@ import torch
 
 from reference_model.checkpoint.configs import read_sampling
 from reference_model.checkpoint.layout import ModelFolder
-from reference_model.checkpoint.load import load_text_encoder, load_transformer, load_vae
+from reference_model.checkpoint.load import load_text_encoder, load_transformer, load_vae, weight_dtype
 from reference_model.config import SamplingConfig
 from reference_model.sampling.pipeline import TextToVideoPipeline
 from reference_model.serving.remote import RemoteTextEncoder, RemoteVAE
@@ -35,12 +35,16 @@ def load_remote_pipeline(
         timeout: Seconds to wait for an answer.
         sampling: See `load_pipeline`.
         device: Of what is loaded here.
-        dtype: Of what is loaded here.
+        dtype: Of what is loaded here; None takes `sampling.dtype`.
 
     Raises:
         CheckpointError: For missing or damaged files.
         ServingError: For a URL or a token that cannot be used.
     """
+    if sampling is None:
+        sampling = read_sampling(ModelFolder(Path(root)))
+    if dtype is None:
+        dtype = weight_dtype(sampling)
     vae = load_vae(root, device=device, dtype=dtype) if vae_url is None else RemoteVAE(vae_url, token, timeout)
     if text_url is None:
         text_encoder = load_text_encoder(root, device=device, dtype=dtype)
@@ -50,5 +54,5 @@ def load_remote_pipeline(
         load_transformer(root, device=device, dtype=dtype),
         vae,
         text_encoder,
-        read_sampling(ModelFolder(Path(root))) if sampling is None else sampling,
+        sampling,
     )

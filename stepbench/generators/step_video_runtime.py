@@ -65,13 +65,12 @@ def load_model(folder: Path, preset: Preset, settings: Settings, place: Placemen
     token = os.environ.get(TOKEN_VARIABLE) or None
     with served_elsewhere():
         _ask_servers(preset, token, **urls)
-    dtype = None if settings["dtype"] == "stored" else getattr(torch, settings["dtype"])
     offload = place.offload == "stages"
     # What must shrink before it fits, or fits only in part, starts in main memory.
     start = "cpu" if offload or settings["fp8"] else place.device
     try:
         pipeline = load_remote_pipeline(
-            folder, **urls, token=token, sampling=preset.sampling, device=start, dtype=dtype
+            folder, **urls, token=token, sampling=preset.sampling.changed(dtype=settings["dtype"]), device=start
         )
     except ReferenceModelError as error:
         hint = error.hint or f"stepbench weights verify {folder} lists everything that does not fit"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from reference_model.config import SamplingConfig
+from reference_model.config import WEIGHT_DTYPES, SamplingConfig
 from reference_model.errors import ReferenceModelError
 from reference_model.presets import Preset, step_video_t2v, step_video_t2v_turbo
 from reference_model.sampling.sizes import latent_shape
@@ -15,9 +15,6 @@ from reference_model.serving.errors import ServingError
 from stepbench.errors import UsageError
 from stepbench.generators.settings import refuse_unknown_settings
 from stepbench.records import Settings
-
-DTYPES = ("stored", "float32", "bfloat16", "float16")
-"""`stored` keeps every part in the dtype of its file: released, bfloat16 for all but CLIP."""
 
 _WHOLE = {"frames": "num_frames", "height": "height", "width": "width", "steps": "num_steps"}
 _NUMBERS = {"fps": "fps", "guidance": "guidance_scale", "time_shift": "time_shift"}
@@ -51,7 +48,7 @@ def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str,
         "magic_prompts": True,
         "positive_magic": sampling.positive_magic if magic else "",
         "negative_prompt": sampling.negative_magic if magic else "",
-        "dtype": "stored",
+        "dtype": sampling.dtype,
         "fp8": False,
     }
     refuse_unknown_settings(name, settings, [*defaults, "variant", *URLS])
@@ -66,7 +63,7 @@ def resolve_settings(name: str, preset: Preset, settings: Settings) -> dict[str,
         _require(name, setting, resolved, "text", isinstance(resolved[setting], str))
     for setting in _SWITCHES:
         _require(name, setting, resolved, "true or false", isinstance(resolved[setting], bool))
-    _require(name, "dtype", resolved, f"one of {', '.join(DTYPES)}", resolved["dtype"] in DTYPES)
+    _require(name, "dtype", resolved, f"one of {', '.join(WEIGHT_DTYPES)}", resolved["dtype"] in WEIGHT_DTYPES)
     _require(name, "guidance", resolved, "a number from 0 up", resolved["guidance"] >= 0)
     for setting in URLS:
         if setting in resolved:

@@ -27,6 +27,7 @@ from reference_model.checkpoint.layout import ModelFolder
 from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TorchSource
 from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig
 from reference_model.errors import CheckpointError, ConfigError
+from reference_model.packaged import packaged_folder
 from reference_model.presets import step_video_t2v, step_video_t2v_turbo
 from reference_model.text.encoder import BilingualTextEncoder
 from reference_model.text.hunyuan_clip import HunyuanClip
@@ -50,6 +51,19 @@ def test_a_downloaded_folder_makes_clips_from_english_and_chinese(released_folde
     assert all(not torch.equal(clips[0].frames, other.frames) for other in clips[1:])
     again = load_pipeline(released_folder)(prompts, seeds=[1, 2], **SMALL)
     assert all(torch.equal(left.frames, right.frames) for left, right in zip(clips, again, strict=True))
+
+
+def test_weights_kept_in_halves_for_their_size_are_computed_in_float32(released_folder):
+    # CPUs without float16 units take minutes for a convolution in halves.
+    tiny_folder = packaged_folder("tiny")
+    assert {tensor.dtype for tensor in load_vae(tiny_folder).parameters()} == {torch.float16}
+    pipeline = load_pipeline(tiny_folder)
+    for part in (pipeline.transformer, pipeline.vae, pipeline.text_encoder):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
+    stored = load_pipeline(tiny_folder, sampling=pipeline.sampling.changed(dtype="stored"))
+    assert stored.transformer.proj_out.weight.dtype == torch.float16
+    with pytest.raises(ConfigError, match="dtype must be one of stored, float32, bfloat16, float16"):
+        pipeline.sampling.changed(dtype="int8")
 
 
 def test_dtypes_stay_as_they_are_on_disk_unless_asked(released_folder):

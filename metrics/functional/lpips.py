@@ -6,7 +6,7 @@ The one function here that reads files: the network's weights, once.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.backbones.arithmetic import Precision, check_precision, fixed_arithmetic
@@ -68,5 +68,10 @@ def clip_lpips(
     pairs = zip(clip.split(at_once), reference.to(clip.device).split(at_once), strict=True)
     half = torch.autocast(clip.device.type, torch.bfloat16, enabled=precision == "bf16")
     with fixed_arithmetic(clip.device), half:
-        values = [model(ours / 127.5 - 1, theirs / 127.5 - 1).flatten() for ours, theirs in pairs]
+        values = [model(_unit_range(ours), _unit_range(theirs)).flatten() for ours, theirs in pairs]
     return float(torch.cat(values).double().mean())
+
+
+def _unit_range(frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "t 3 h w"]:
+    """Levels as values in [-1, 1], the channels of a pixel side by side in memory: convolutions are then faster."""
+    return (frames.contiguous(memory_format=torch.channels_last) / 127.5).sub_(1)

@@ -11,8 +11,8 @@ from metrics.clip_features import BACKBONE_OPTIONS
 from metrics.errors import MetricError
 from metrics.registry import find
 
-_OBJECTS = ("judge", "canaries")
-"""Arguments that stand for objects, which no text gives."""
+_NOT_WRITTEN = ("judge", "canaries", "distractors")
+"""Arguments that stand for objects or lists, which no text gives."""
 
 _BASES = ("torchmetrics.", "metrics.base", "metrics.set_metric", "metrics.feature_states")
 
@@ -37,7 +37,7 @@ def options_of(name: str) -> list[str]:
         if all(one.kind is not one.VAR_KEYWORD for one in parameters):
             break
     of_backbone = BACKBONE_OPTIONS if "backbone" in found else ()
-    taken = {*entry.options, *getattr(metric_class, "options_of_a_run", ()), *_OBJECTS}
+    taken = {*entry.options, *getattr(metric_class, "options_of_a_run", ()), *_NOT_WRITTEN}
     return sorted({*found, *of_backbone} - taken)
 
 

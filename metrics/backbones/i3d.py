@@ -119,7 +119,8 @@ class Unit(nn.Module):
         if self.bn is None:
             return
         mean, variance = self.bn.running_mean, self.bn.running_var
-        assert mean is not None and variance is not None
+        assert mean is not None
+        assert variance is not None
         scale = self.bn.weight.double() / (variance.double() + self.bn.eps).sqrt()
         weight = (self.conv3d.weight.double() * scale[:, None, None, None, None]).to(dtype)
         bias = (self.bn.bias.double() - mean.double() * scale).to(dtype)

@@ -63,7 +63,7 @@ def choose_metrics(
     try:
         applied = [apply_metric(name, prompts) for name in with_companions(wanted, prompts)]
     except MetricError as error:
-        raise UsageError(str(error), hint="`stepbench list metrics` shows them") from error
+        raise UsageError(error.message, hint=error.hint or "`stepbench list metrics` shows them") from error
     for metric in applied:
         card = metric.card
         _check_needs(card, prompts, reference_hash)

@@ -42,7 +42,17 @@ def run_scoring(
     Raises:
         StepbenchError: A worker cannot be built.
     """
-    make_scorer = partial(_make_scorer, metrics, device)
+    yield from score_with(partial(_make_scorer, metrics, device), tasks, workers=workers)
+
+
+def score_with(make_scorer: Callable[[], Scorer], tasks: Sequence[ScoreTask], *, workers: int) -> Generator[Scored]:
+    """As `run_scoring`, by any scorer.
+
+    Args:
+        make_scorer: Builds the scorer, once per process; must be picklable when there are several.
+        tasks: Clips, each with what it lacks.
+        workers: Processes.
+    """
     if workers == 1:
         yield from make_scorer()(tasks)
         return

@@ -44,7 +44,7 @@ def report_command(
         allow_incomparable: Show runs that are not comparable all the same, apart, for this reason, which is printed.
     """
     from stepbench.reporting import write_report
-    from stepbench.reporting.headline import UNFINISHED
+    from stepbench.reporting.headline import is_unfinished
 
     report = write_report(
         runs,
@@ -64,4 +64,4 @@ def report_command(
     for text in (*report.summary, *report.warnings):
         note(text)
     note(f"report: {', '.join(map(str, out))}")
-    return ExitCode.INCOMPLETE if any(run.status in UNFINISHED for run in report.runs) else ExitCode.OK
+    return ExitCode.INCOMPLETE if any(map(is_unfinished, report.runs)) else ExitCode.OK

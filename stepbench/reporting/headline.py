@@ -65,7 +65,7 @@ def warnings_of(
                 f"without a rank, for this reason: {pairing.reason}"
             )
     for run in runs:
-        if run.status in UNFINISHED:
+        if is_unfinished(run):
             missing, planned = run.samples["missing"], run.samples["planned"]
             found.append(
                 f"{run.label} is not finished ({run.status}): {missing} of {planned} samples were not tried yet. The "
@@ -83,16 +83,22 @@ def warnings_of(
     return tuple(found)
 
 
+def is_unfinished(run: RunFacts) -> bool:
+    """Whether planned samples have not been tried yet; a run can be scored before all of them were."""
+    return run.status in UNFINISHED or run.samples["missing"] > 0
+
+
 def _too_few(pairing: Pairing) -> str:
     """A sentence where not even the strongest evidence could survive the correction for the number of metrics."""
     count = len(pairing.differences)
     most = max((row.n for row in pairing.differences), default=0)
     # Flipping the signs of n differences gives no p below 2 / 2**n; Holm multiplies the least one by their number.
-    if not most or 2.0 ** (1 - most) * count <= 0.05:
+    least = min(1.0, 2.0 ** (1 - most) * count)
+    if not most or least <= 0.05:
         return ""
     return (
         f"{pairing.label}: with {most} prompts and {count} metrics no difference can pass the correction, however "
-        f"large (least adjusted p {2.0 ** (1 - most) * count:.2g}); use more prompts, or fewer metrics with -m"
+        f"large (least adjusted p {least:.2g}); use more prompts, or fewer metrics with -m"
     )
 
 

@@ -15,19 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepbench import __version__
+from stepbench.reporting.cells import shown
 from stepbench.reporting.model import MetricRow, Pairing, Report
 from stepbench.reporting.plots import better, cost_plot, interval_plot, legend_marker
-from stepbench.reporting.tables import (
-    Table,
-    cost_table,
-    difference_table,
-    failure_table,
-    group_table,
-    metric_head,
-    metric_table,
-    set_table,
-    shown,
-)
+from stepbench.reporting.run_tables import cost_table, failure_table, set_table
+from stepbench.reporting.tables import Table, difference_table, group_table, metric_head, metric_table
 from stepbench.wording import metric_titles
 
 MOST_FAILURES = 100

@@ -6,14 +6,8 @@ import re
 
 from stepbench.reporting.model import Report
 from stepbench.reporting.recipe_words import recipe_sentences
-from stepbench.reporting.tables import (
-    Table,
-    cost_table,
-    difference_table,
-    failure_table,
-    metric_table,
-    set_table,
-)
+from stepbench.reporting.run_tables import cost_table, failure_table, set_table
+from stepbench.reporting.tables import Table, difference_table, metric_table
 
 MOST_FAILURES = 20
 

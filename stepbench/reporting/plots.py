@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from stepbench.reporting.cells import interval_text, shown
 from stepbench.reporting.model import Cost, MetricRow
 from stepbench.reporting.svg import Axis, axis_over, drawing, line, marker, shortened, tick_text, words
-from stepbench.reporting.tables import interval_text, shown
 
 WIDTH = 360.0
 LEFT, RIGHT = 12.0, 348.0
@@ -104,7 +104,7 @@ def cost_plot(
 def _bottom_axis(axis: Axis, top: float, bottom: float) -> list[Markup]:
     ticks = axis.ticks()
     parts = [line("grid", axis(tick), top, axis(tick), bottom) for tick in ticks]
-    parts += [words("tick", axis(tick), bottom + 14, tick_text(tick, ticks), _anchor(axis(tick))) for tick in ticks]
+    parts += [words("tick", axis(tick), bottom + 14, axis.text(tick), _anchor(axis(tick))) for tick in ticks]
     return [*parts, line("axis", axis.start, bottom, axis.end, bottom)]
 
 

@@ -50,6 +50,10 @@ class Axis:
         )
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
+    def text(self, tick: float) -> str:
+        """A tick's label."""
+        return f"{tick:g}" if self.log else tick_text(tick, self.ticks())
+
     def ticks(self, about: int = 4) -> list[float]:
         """Round values within the axis."""
         if self.log:

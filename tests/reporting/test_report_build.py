@@ -112,6 +112,9 @@ def test_an_unfinished_run_is_reported_with_what_is_there(runs: dict[str, Path],
     row = next(row for row in cut.overall() if row.metric == "shine")
     assert (row.n_scored, row.n_planned) == (10, 40)
     assert any("is not finished (interrupted): 30 of 40 samples" in text for text in cut.warnings)
+    # `stepbench score` on such a run ends as incomplete; samples that were never tried are still to come.
+    rewrite(folder, status="incomplete")
+    assert any("is not finished (incomplete): 30 of 40 samples" in text for text in build_report([folder]).warnings)
 
 
 def test_the_same_run_id_in_two_folders_is_told_apart(runs: dict[str, Path], tmp_path: Path) -> None:

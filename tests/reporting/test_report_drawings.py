@@ -24,6 +24,8 @@ def test_an_axis_maps_its_ends_and_its_middle() -> None:
     ratio = Axis(1.0, 100.0, 0.0, 200.0, log=True)
     assert [ratio(value) for value in (1, 10, 100)] == pytest.approx([0, 100, 200])
     assert ratio.ticks() == [1, 2, 5, 10, 20, 50, 100]
+    wide = Axis(0.004, 130.0, 0.0, 200.0, log=True)
+    assert [wide.text(tick) for tick in wide.ticks()] == ["0.01", "0.1", "1", "10", "100"]
 
 
 @given(st.lists(finite, min_size=1, max_size=6))

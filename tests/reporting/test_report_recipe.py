@@ -14,10 +14,11 @@ from stepbench.cli.options import parse_seeds, split_names
 from stepbench.errors import RunFolderError
 from stepbench.generators.registry import make_generator
 from stepbench.generators.settings import parse_settings
+from stepbench.reporting.cells import p_text, shown, signed
 from stepbench.reporting.costs import cost_of
 from stepbench.reporting.model import Difference
 from stepbench.reporting.recipe import commands
-from stepbench.reporting.tables import cost_table, p_text, shown, signed
+from stepbench.reporting.run_tables import cost_table
 from stepbench.reporting.verdict import listed, sentence
 from stepbench.runs.run import open_run
 from stepbench.suites import load_suite

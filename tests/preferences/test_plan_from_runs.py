@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -173,7 +175,40 @@ def test_a_study_needs_a_folder_for_its_clips(runs: dict[str, Run]) -> None:
         plan_study(Study.create("sqlite://"), [runs["north"], runs["south"]])
 
 
-def test_scores_of_runs_become_a_taste(study: Study, runs: dict[str, Run]) -> None:
-    plan_study(study, [runs["north"], runs["south"]], pairs=2)
-    with pytest.raises(UsageError, match="run north has no metric 'flicker'"):
-        metric_utilities(study, [runs["north"], runs["south"]], "flicker")
+def test_scores_of_runs_become_a_taste(study: Study, runs: dict[str, Run], tmp_path: Path) -> None:
+    plan_study(study, [runs["north"], runs["south"]], pairs=4)
+    both = [runs["north"], runs["south"]]
+    with pytest.raises(UsageError, match="run north has no metric 'shine'"):
+        metric_utilities(study, both, "shine")
+    for direction, best in (("lower", "south"), ("higher", "north")):
+        scored = [_scored(run, tmp_path / direction, direction, best="north") for run in both]
+        liked = metric_utilities(study, scored, "shine", sharpness=2.0)
+        for row in study.pairs().query("kind == 'real'").itertuples():
+            first = liked[row.pair_id, "1"] - liked[row.pair_id, "2"]
+            # Scores are 1 and 0, half of each: one is two standard deviations above the other.
+            assert first == pytest.approx(4.0 if row.run_1 == best else -4.0)
+    with pytest.raises(UsageError, match="does not say which of two scores is better"):
+        metric_utilities(study, [_scored(run, tmp_path / "neutral", "neutral", best="") for run in both], "shine")
+    with pytest.raises(NothingSelectedError, match=r"its clip of run (north|south) has no shine score"):
+        metric_utilities(study, scored[:1], "shine")
+    mixed = [scored[0], _scored(runs["south"], tmp_path / "mixed", "higher", best="", version=2)]
+    with pytest.raises(UsageError, match="unequal ids, so its scores cannot be compared"):
+        metric_utilities(study, mixed, "shine")
+
+
+def _scored(run: Run, root: Path, direction: str, *, best: str, version: int = 1) -> Run:
+    """A copy of a run in which a metric scores 1 if the run is the best one, else 0."""
+    folder = Path(shutil.copytree(run.folder, root / run.name))
+    info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    metric_id = f"shine@{version}:native"
+    info["metric_cards"][metric_id] = {"id": metric_id, "name": "shine", "direction": direction, "level": "clip"}
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    (folder / "scores").mkdir(exist_ok=True)
+    rows = [
+        {"sample_key": row.sample_key, "metric_id": metric_id, "clip_sha256": row.clip_sha256, "n": 1}
+        | {"value": float(run.name == best), "status": "ok", "error": None}
+        for row in run.samples().itertuples()
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "scores" / f"{metric_id}.jsonl").write_text(text, encoding="utf-8")
+    return open_run(folder)

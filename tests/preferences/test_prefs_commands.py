@@ -90,6 +90,8 @@ def test_what_commands_refuse(stepbench: Callable[..., Any], made_runs: list[Pat
         (("simulate", "s", "--by", "flicker"), 2, "--by takes scores from the study's runs"),
         (("simulate", "s", *made_runs, "--by", "flicker"), 2, "has no metric 'flicker'"),
         (("simulate", "s", "--annotators", "0"), 2, "at least 1 annotator"),
+        (("simulate", "s", "--strength", "m"), 2, "--strength must be MODEL=NUMBER, got 'm'"),
+        (("simulate", "s", "--strength", "m=strong"), 2, "--strength must be MODEL=NUMBER, got 'm=strong'"),
         (("forget", "s", "nobody"), 2, "no annotator of this name"),
     ]:
         ended = stepbench("prefs", *arguments)

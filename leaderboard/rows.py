@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from leaderboard.wording import interval, rank
+from stepbench.wording import interval, rank
 
 if TYPE_CHECKING:
     from leaderboard.data import BoardData

@@ -116,6 +116,17 @@ class ClipMetric(Metric, ABC):
     def remember(self, views: Sequence[ClipView]) -> None:
         """Keep more than the values of clips that were accepted."""
 
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Take in the clips of another object of this metric.
+
+        Raises:
+            MetricError: It has another id.
+        """
+        other = getattr(incoming_state, "card", self.card)
+        if other.id != self.card.id:
+            raise MetricError(f"only equal metrics can be merged, got {other.id} for {self.card.id}")
+        super().merge_state(incoming_state)
+
     @classmethod
     def check_available(cls) -> None:
         """See, without loading anything, that what the metric needs beside the clips is on this machine.

@@ -15,6 +15,14 @@ from metrics.backbones import registry
 from metrics.backbones.protocol import FrameBackbone, VideoBackbone
 from metrics.errors import MetricError
 
+BACKBONE_OPTIONS = ("frames", "stride", "resize", "precision")
+"""What a metric hands on to the loader of a backbone that it is given by name. Each is part of the policy."""
+
+
+def backbone_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the backbone out of a metric's keywords."""
+    return {name: kwargs.pop(name) for name in BACKBONE_OPTIONS if name in kwargs}
+
 
 class FramesSideBySide:
     """A frame backbone as one of clips: the features of the frames that its policy names, side by side.
@@ -88,7 +96,7 @@ class Handle:
         **options: Keywords of a named backbone's loader.
 
     Raises:
-        MetricError: The object is no backbone of this kind.
+        MetricError: The object is no backbone of this kind, or comes with options.
     """
 
     def __init__(self, backbone: Any, *, of_frames: bool = False, **options: Any) -> None:
@@ -97,6 +105,11 @@ class Handle:
         self._of_frames = of_frames
         self._options = tuple(sorted(options.items()))
         if self._object is not None:
+            if options:
+                raise MetricError(
+                    f"the backbone is given as an object, so {', '.join(sorted(options))} cannot be chosen any more",
+                    hint="give its name, or make the object with these options",
+                )
             _check(self._object, of_frames)
 
     def on(self, device: torch.device | str) -> Any:

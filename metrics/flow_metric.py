@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, get_args
 
-import torch
-
 from metrics.base import ClipMetric
 from metrics.errors import MetricError
 from metrics.functional.flow import FlowEstimator, dis_flow
@@ -21,8 +19,7 @@ class FlowMetric(ClipMetric):
     """A clip metric on optical flow: of DIS, which needs no weights, or of RAFT, whose card has another id.
 
     Args:
-        flow: `dis` or `raft`.
-        device: Where RAFT runs.
+        flow: `dis` or `raft`, which runs on the metric's device.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Raises:
@@ -30,19 +27,27 @@ class FlowMetric(ClipMetric):
         UnavailableMetricError: RAFT's weights, or torchvision, are not on this machine.
     """
 
-    def __init__(self, flow: FlowName = "dis", device: torch.device | str = "cpu", **kwargs: Any) -> None:
+    def __init__(self, flow: FlowName = "dis", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if flow not in get_args(FlowName):
             raise MetricError(f"flow must be one of {', '.join(get_args(FlowName))}, got {flow!r}")
-        self.estimator: FlowEstimator = dis_flow
+        self.flow: FlowName = flow
         if flow == "raft":
             from metrics.backbones.raft import load_raft
 
-            raft = load_raft(device)
-            self.estimator = raft
+            raft = load_raft()
             self.card = dataclasses.replace(
                 self.card,
                 backbone=raft.name,
                 weights_hash=raft.weights_hash,
                 policy=self.card.policy.replace(DIS_POLICY, raft.policy),
             )
+
+    @property
+    def estimator(self) -> FlowEstimator:
+        """What computes the flow; a network is shared by all metrics of this process."""
+        if self.flow == "dis":
+            return dis_flow
+        from metrics.backbones.raft import load_raft
+
+        return load_raft(self.device)

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from metrics.card import MetricCard
-from metrics.clip_features import Handle
+from metrics.clip_features import Handle, backbone_options
 from metrics.errors import MetricError
-from metrics.frechet_metric import FRECHET_FORMULA, FrechetMetric
+from metrics.frechet_metric import FrechetMetric, frechet_card_fields, other_ddof
 from metrics.set_distance import SetDistance
 from metrics.set_metric import backbone_card
 
@@ -24,8 +24,10 @@ class FVD(FrechetMetric):
 
     Args:
         backbone: Name such as `i3d`, `videomae`, `shapes` or `transformers:FOLDER`, or an object that fulfils
-            `VideoBackbone`, such as `load_backbone("i3d", frames=32)`.
-        **kwargs: Options of `torchmetrics.Metric`.
+            `VideoBackbone`.
+        ddof: Covariances are divided by n - ddof: 1, or 0 as in some published values.
+        **kwargs: Options of a named backbone (`BACKBONE_OPTIONS`), such as `frames` or `precision`, and those of
+            `torchmetrics.Metric`.
 
     Example:
         >>> import metrics, torch
@@ -38,15 +40,15 @@ class FVD(FrechetMetric):
         320.0
     """
 
-    def __init__(self, backbone: Any = "i3d", **kwargs: Any) -> None:
-        super().__init__([Handle(backbone)], **kwargs)
+    def __init__(self, backbone: Any = "i3d", *, ddof: int = 1, **kwargs: Any) -> None:
+        super().__init__([Handle(backbone, **backbone_options(kwargs))], other_ddof(ddof), **kwargs)
 
     @classmethod
-    def card_for(cls, backbone: Any) -> MetricCard:
+    def card_for(cls, backbone: Any, *, ddof: int = 1) -> MetricCard:
         """The card of FVD on this backbone.
 
         Raises:
-            MetricError: The backbone is untrained.
+            MetricError: The backbone is untrained, or `ddof` neither 0 nor 1.
         """
         refuse_untrained(backbone, "FVD")
         return backbone_card(
@@ -55,7 +57,7 @@ class FVD(FrechetMetric):
             version=1,
             title=f"FVD ({backbone.name})",
             range=(0.0, None),
-            formula=FRECHET_FORMULA,
+            **frechet_card_fields(ddof),
             source="Unterthiner et al., arXiv 1812.01717, 2018; distance: Dowson and Landau, 1982",
             sees="clips that look or move unlike the reference, and variety that is lost",
             blind_to="prompts; what the backbone cannot see: I3D hardly sees time damaged (Ge et al., CVPR 2024); "
@@ -70,11 +72,12 @@ class RFVD(FVD):
     """
 
     @classmethod
-    def card_for(cls, backbone: Any) -> MetricCard:
+    def card_for(cls, backbone: Any, *, ddof: int = 1) -> MetricCard:
         """The card of reconstruction FVD on this backbone."""
+        card = super().card_for(backbone, ddof=ddof)
         return dataclasses.replace(
-            super().card_for(backbone),
-            name=f"r{super().card_for(backbone).name}",
+            card,
+            name=f"r{card.name}",
             title=f"rFVD ({backbone.name})",
             family="reconstruction",
             sees="what a reconstruction changes in how clips look or move",
@@ -82,9 +85,9 @@ class RFVD(FVD):
         )
 
     @classmethod
-    def distance_for(cls) -> SetDistance:
+    def distance_for(cls, *, ddof: int = 1) -> SetDistance:
         """That of `FVD`, over pairs."""
-        return dataclasses.replace(super().distance_for(), paired=True)
+        return dataclasses.replace(super().distance_for(ddof=ddof), paired=True)
 
     def update(self, preds: Tensor | None = None, target: Tensor | None = None) -> None:
         """Add reconstructions and their originals, in the same order; all of them, or on an error none.

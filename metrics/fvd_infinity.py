@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from metrics.card import MetricCard
-from metrics.clip_features import Handle
+from metrics.clip_features import Handle, backbone_options
 from metrics.errors import MetricError
 from metrics.functional.extrapolation import frechet_distance_infinity
 from metrics.fvd import refuse_untrained
@@ -23,7 +23,7 @@ class FVDInfinity(SetMetric):
     Args:
         backbone: As of `FVD`.
         seed: Decides which clips share a subset; part of the metric's id.
-        **kwargs: Options of `torchmetrics.Metric`.
+        **kwargs: As of `FVD`.
 
     Raises:
         MetricError: `seed` is below 0.
@@ -32,7 +32,7 @@ class FVDInfinity(SetMetric):
     def __init__(self, backbone: Any = "i3d", *, seed: int = 0, **kwargs: Any) -> None:
         if seed < 0:
             raise MetricError(f"a seed is 0 or above, got {seed}")
-        super().__init__([Handle(backbone)], {"seed": seed}, **kwargs)
+        super().__init__([Handle(backbone, **backbone_options(kwargs))], {"seed": seed}, **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any, *, seed: int = 0) -> MetricCard:

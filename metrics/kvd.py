@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metrics.card import MetricCard
-from metrics.clip_features import Handle
+from metrics.clip_features import Handle, backbone_options
 from metrics.functional.kernel import kernel_distance
 from metrics.fvd import refuse_untrained
 from metrics.set_distance import SetDistance
@@ -21,11 +21,11 @@ class KVD(SetMetric):
 
     Args:
         backbone: As of `FVD`.
-        **kwargs: Options of `torchmetrics.Metric`.
+        **kwargs: As of `FVD`.
     """
 
     def __init__(self, backbone: Any = "i3d", **kwargs: Any) -> None:
-        super().__init__([Handle(backbone)], **kwargs)
+        super().__init__([Handle(backbone, **backbone_options(kwargs))], **kwargs)
 
     @classmethod
     def card_for(cls, backbone: Any) -> MetricCard:

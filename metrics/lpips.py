@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from metrics.backbones.arithmetic import Precision, check_precision
 from metrics.backbones.lpips_network import Net, load_lpips
 from metrics.base import ClipMetric
 from metrics.card import MetricCard
@@ -20,10 +21,11 @@ class LPIPS(ClipMetric):
 
     Args:
         net: Trunk of the network: `alex`, `vgg` or `squeeze`. Three metrics that are not comparable.
+        precision: `float32`, or `bf16`, which is faster, moves values by some thousandths, and has another id.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Raises:
-        MetricError: There is no such net.
+        MetricError: There is no such net or precision.
         UnavailableMetricError: The package or the weights are not on this machine.
 
     Example:
@@ -54,13 +56,16 @@ class LPIPS(ClipMetric):
         responses={"noise": "up", "blur": "up", "compression": "up"},
     )
 
-    def __init__(self, net: Net = "alex", **kwargs: Any) -> None:
+    def __init__(self, net: Net = "alex", precision: Precision = "float32", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_precision(precision, "lpips")
         found = load_lpips(net).weights_hash
         self.net: Net = net
-        self.card = replace(type(self).card, policy=f"native-{net}", backbone=f"lpips-{net}", weights_hash=found)
+        self.precision: Precision = precision
+        policy = f"native-{net}" + ("-bf16" if precision == "bf16" else "")
+        self.card = replace(type(self).card, policy=policy, backbone=f"lpips-{net}", weights_hash=found)
 
     def score(self, view: ClipView) -> float:
         """LPIPS of one clip."""
         assert view.reference is not None
-        return clip_lpips(view.frames, view.reference, self.net)
+        return clip_lpips(view.frames, view.reference, self.net, self.precision)

@@ -9,7 +9,7 @@ import torch
 
 from metrics.backbones.protocol import VideoBackbone
 from metrics.card import MetricCard
-from metrics.clip_features import BackbonesSideBySide, Handle
+from metrics.clip_features import BackbonesSideBySide, Handle, backbone_options
 from metrics.errors import MetricError
 from metrics.functional.frechet import frechet_distance
 from metrics.set_distance import SetDistance
@@ -27,17 +27,18 @@ class RandomFeatureDistance(SetMetric):
     Args:
         backbone: Name of an architecture whose loader takes a `seed`, or the backbones themselves.
         seeds: How many of a named architecture are averaged, from seed 0 on; part of the metric's id.
-        **kwargs: Options of `torchmetrics.Metric`.
+        **kwargs: As of `FVD`.
 
     Raises:
         MetricError: No backbone at all, or backbones that differ in name, size or policy, or share their weights.
     """
 
     def __init__(self, backbone: str | Sequence[Any] = ARCHITECTURE, *, seeds: int = SEEDS, **kwargs: Any) -> None:
+        chosen = backbone_options(kwargs)
         handles = (
-            [Handle(backbone, seed=seed) for seed in range(seeds)]
+            [Handle(backbone, seed=seed, **chosen) for seed in range(seeds)]
             if isinstance(backbone, str)
-            else [Handle(one) for one in backbone]
+            else [Handle(one, **chosen) for one in backbone]
         )
         if not handles:
             raise MetricError("at least one random backbone is needed, got none", hint=f"{SEEDS} are the default")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -259,8 +260,12 @@ def describe(name: str) -> MetricCard:
     return metric_class.card_of(**entry.options) if hasattr(metric_class, "card_of") else metric_class.card
 
 
-def set_distance(name: str) -> SetDistance:
+def set_distance(name: str, options: Mapping[str, Any] | None = None) -> SetDistance:
     """The distance behind a set metric, for features that are at hand; needs neither backbone nor weights.
+
+    Args:
+        name: Registry name.
+        options: What the metric is built with; those that matter to the features alone are passed over.
 
     Raises:
         UnknownMetricError: No metric has this name.
@@ -271,7 +276,9 @@ def set_distance(name: str) -> SetDistance:
     metric_class: Any = entry.load()
     if not hasattr(metric_class, "distance_for"):
         raise MetricError(f"metric {name!r} is no distance between sets", hint="it has a value per clip; use build()")
-    return metric_class.distance_for(**{key: value for key, value in entry.options.items() if key != "backbone"})
+    takes = inspect.signature(metric_class.distance_for).parameters
+    chosen = {**entry.options, **(options or {})}
+    return metric_class.distance_for(**{key: value for key, value in chosen.items() if key in takes})
 
 
 def _family(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepbench.api import compare, run
     from stepbench.errors import Refused, StepbenchError
+    from stepbench.reporting import write_report
     from stepbench.runs.run import Run, open_run
     from stepbench.suites import load_suite
 
@@ -19,10 +20,21 @@ _EXPORTS = {
     "open_run": "stepbench.runs.run",
     "Run": "stepbench.runs.run",
     "compare": "stepbench.api",
+    "write_report": "stepbench.reporting",
     "StepbenchError": "stepbench.errors",
     "Refused": "stepbench.errors",
 }
-__all__ = ["Refused", "Run", "StepbenchError", "__version__", "compare", "load_suite", "open_run", "run"]
+__all__ = [
+    "Refused",
+    "Run",
+    "StepbenchError",
+    "__version__",
+    "compare",
+    "load_suite",
+    "open_run",
+    "run",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

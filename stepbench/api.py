@@ -13,6 +13,7 @@ from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
+from stepbench.runs.device import choose_device
 from stepbench.runs.execute import Work, execute, rescore
 from stepbench.runs.metric_set import ChosenMetric, choose_metrics
 from stepbench.runs.plan import Plan, make_plan, plan_name
@@ -62,13 +63,15 @@ def run(
     timeout: float | None = None,
     keep: Keep = "both",
     shard: tuple[int, int] | None = None,
+    metric_device: str = "auto",
 ) -> Run:
     """Plan, generate and score; called again with the same arguments it continues.
 
     Args:
         generator: A spec such as `world:exact`, or an object that fulfils the `Generator` protocol (one process only).
         suite: Name, path, or a loaded suite.
-        metrics: Metric names; None takes the offline set, an empty sequence scores nothing.
+        metrics: Metric names, with options as in `fvd(backbone=i3d, frames=16)`; None takes the offline set, an empty
+            sequence scores nothing.
         seeds: One clip per prompt and seed.
         out: Folder of runs.
         run_id: Name of the run folder; by default made from suite, generator and plan hash.
@@ -80,6 +83,7 @@ def run(
         timeout: Seconds a sample may take before it counts as failed.
         keep: `both`, `masters`, or `previews` (masters are dropped once scored).
         shard: (i, N): work on every N-th sample only; the last shard to end finishes the run.
+        metric_device: Where networks of metrics compute: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU if there is one.
 
     Returns:
         The run. Its status is `complete`, `incomplete` (rows failed), or `partial` (other shards to come).
@@ -108,7 +112,9 @@ def run(
         categories=categories,
         settings=settings,
     )
-    work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard)
+    scores_nothing = metrics is not None and not metrics
+    device = "cpu" if scores_nothing else choose_device(metric_device)
+    work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard, device=device)
     work.part(planned.samples)
     references = open_reference(reference) if reference is not None else None
     chosen = _chosen(planned, metrics, references)
@@ -131,6 +137,7 @@ def score(
     reference: str | Path | None = None,
     workers: int = 1,
     recompute: bool = False,
+    metric_device: str = "auto",
 ) -> Run:
     """Score a run that exists, without generating. Metrics it already has are completed, or redone with `recompute`.
 
@@ -147,7 +154,8 @@ def score(
     chosen = choose_metrics(
         metrics, list(opened.prompts.values()), reference_hash=references.hash if references else None
     )
-    return rescore(opened, chosen, reference=references, workers=workers, recompute=recompute)
+    work = Work(workers=workers, device=choose_device(metric_device))
+    return rescore(opened, chosen, reference=references, work=work, recompute=recompute)
 
 
 def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) -> Comparison:

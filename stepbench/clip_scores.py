@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepbench.canonical import sha256_file
 from stepbench.errors import NothingSelectedError, UsageError
-from stepbench.executors.local import Lost, run_tasks
 from stepbench.layouts.files import VIDEO_SUFFIXES, list_files
 from stepbench.progress import track
 from stepbench.runs.applied_metric import apply_metric
 from stepbench.runs.journal import Journal, RowBuffer, json_line, read_journal, saving
 from stepbench.runs.metric_set import ChosenMetric
-from stepbench.runs.score_worker import ClipFile, ScoreTask, score_worker, unscored
+from stepbench.runs.score_stream import run_scoring
+from stepbench.runs.score_worker import ClipFile, ScoreTask
 from stepbench.training.manifest import MANIFEST_FILE, read_manifest
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -93,6 +91,7 @@ def score_folder(
     metrics: Sequence[str] | None,
     where: Sequence[Condition] = (),
     workers: int = 1,
+    device: str = "cpu",
 ) -> FolderScores:
     """Score every video below a folder, and tell the clips whose scores satisfy all conditions from the others.
 
@@ -107,6 +106,7 @@ def score_folder(
         metrics: Names; None for the offline set. Those of the conditions are added.
         where: Conditions.
         workers: Processes.
+        device: Where networks compute.
 
     Raises:
         UsageError: No such folder, a `captions.jsonl` that cannot be read, an unknown metric, or one that needs more
@@ -124,7 +124,7 @@ def score_folder(
         )
     captions = _captions(folder)
     journal = manifest.with_name(f"{manifest.stem}.scores.jsonl")
-    rows = _score(folder, files, chosen, journal, workers)
+    rows = _score(folder, files, chosen, journal, workers, device)
     scores = {file: {metric.name: rows[file, metric.metric_id]["value"] for metric in chosen} for file in files}
     accepted, rejected = [], []
     for file in files:
@@ -166,8 +166,13 @@ def _chosen(metrics: Sequence[str] | None, where: Sequence[Condition]) -> list[C
             )
         if applied.unavailable:
             raise UsageError(f"metric {card.name!r} is unavailable: {applied.unavailable}")
+        if card.name in chosen and chosen[card.name].metric_id != card.id:
+            raise UsageError(
+                f"{card.name} is asked for twice with other options, and a clip has one value of each name",
+                hint="score the folder twice, with another --manifest",
+            )
         chosen[card.name] = ChosenMetric(
-            name=card.name, metric_id=card.id, card=card.to_dict(), options=applied.options
+            name=card.name, built_as=applied.name, metric_id=card.id, card=card.to_dict(), options=applied.options
         )
     return list(chosen.values())
 
@@ -188,35 +193,28 @@ def _captions(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _score(
-    folder: Path, files: Sequence[str], chosen: Sequence[ChosenMetric], path: Path, workers: int
+    folder: Path, files: Sequence[str], chosen: Sequence[ChosenMetric], path: Path, workers: int, device: str
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """(file, metric id) -> row."""
     known = {(row["sample_key"], row["metric_id"]): row for row in read_journal(path)}
     clips = {file: ClipFile(path=folder / file, sha256=sha256_file(folder / file)) for file in files}
 
-    def lacking(file: str) -> dict[str, str]:
+    def lacking(file: str) -> list[str]:
         rows = {metric.metric_id: known.get((file, metric.metric_id), {}) for metric in chosen}
         stale = {key for key, row in rows.items() if row.get("clip_sha256") != clips[file].sha256}
         failed = {key for key, row in rows.items() if row.get("status") != "ok"}
-        return {metric.metric_id: metric.name for metric in chosen if metric.metric_id in stale | failed}
+        return [metric.metric_id for metric in chosen if metric.metric_id in stale | failed]
 
     tasks = [
         ScoreTask(sample_key=file, clip=clips[file], prompt="", ground_truth=None, metrics=wanted)
         for file in files
         if (wanted := lacking(file))
     ]
-    worker = partial(
-        score_worker,
-        {metric.metric_id: metric.name for metric in chosen},
-        options={metric.metric_id: metric.options for metric in chosen},
-    )
-    results = run_tasks(worker, tasks, workers=workers)
+    results = run_scoring(chosen, tasks, workers=workers, device=device)
     with Journal(path) as journal, RowBuffer(journal.append) as buffer, closing(results):
-        for task, result in track(results, total=len(tasks), description="scoring"):
-            lost = isinstance(result, Lost)
-            rows = unscored(task, "failed", result.reason) if lost else result.rows
-            known |= {(row["sample_key"], row["metric_id"]): row for row in rows}
-            buffer.add(*rows, seconds=math.inf if lost else result.seconds)
+        for _, done in track(results, total=len(tasks), description="scoring"):
+            known |= {(row["sample_key"], row["metric_id"]): row for row in done.rows}
+            buffer.add(*done.rows, seconds=done.seconds)
     return known
 
 

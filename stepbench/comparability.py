@@ -102,7 +102,7 @@ def match_metrics(run_a: Run, run_b: Run, metrics: Sequence[str] | None = None) 
     Raises:
         NothingSelectedError: When a metric asked for was scored in neither run.
     """
-    names_a, names_b = _metric_names(run_a), _metric_names(run_b)
+    names_a, names_b = metric_names(run_a), metric_names(run_b)
     if metrics is not None:
         _check_selection(metrics, {**names_a, **names_b})
         names_a, names_b = (
@@ -127,7 +127,7 @@ def match_metrics(run_a: Run, run_b: Run, metrics: Sequence[str] | None = None) 
     return MatchedMetrics(tuple(matches), tuple(differences), tuple(not_compared))
 
 
-def _metric_names(run: Run) -> dict[str, str]:
+def metric_names(run: Run) -> dict[str, str]:
     """Metric id -> name for the metrics of a run, in order of appearance."""
     tables = [run.scores()[["metric_id", "metric"]], run.set_scores()[["metric_id", "metric"]]]
     rows = pd.concat([table for table in tables if len(table)] or tables[:1]).drop_duplicates()

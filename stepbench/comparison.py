@@ -66,8 +66,9 @@ class Comparison:
         p_adjusted (Holm over the table; Benjamini-Hochberg when split), verdict, metric_id, unit, direction, wins,
         ties, losses (of b by unit, in the better direction; of the higher value where neither is better; all 0 for a
         set metric, whose mean_a and mean_b are its values over the clips that both runs have), detectable_effect (at
-        80 % power, without correction), coverage_a, coverage_b (scored over planned samples), and when split
-        shrunk_difference (pulled to the mean over the groups as far as its noise demands). Set metrics have no groups.
+        80 % power, without correction), standard_error (of the difference), coverage_a, coverage_b (scored over planned
+        samples), and when split shrunk_difference (pulled to the mean over the groups as far as its noise demands). Set
+        metrics have no groups.
         """
         return self._rows.copy()
 
@@ -289,7 +290,7 @@ def _with_verdicts(rows: pd.DataFrame, by: Grouping | None, level: float) -> pd.
         for _, block in rows.dropna(subset="standard_error").groupby("metric_id"):
             shrunk = shrink_means(block["difference"], block["standard_error"])
             rows.loc[block.index, "shrunk_difference"] = shrunk["shrunk"].to_numpy()
-    return rows.drop(columns="standard_error")
+    return rows
 
 
 def _verdict(row: dict[str, Any], alpha: float) -> str:

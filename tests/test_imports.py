@@ -59,6 +59,7 @@ def test_planning_and_reading_need_no_torch(workplace):
         module.name
         for module in pkgutil.walk_packages(stepbench.__path__, "stepbench.")
         if module.name.startswith(("stepbench.cli.", "stepbench.runs.", "stepbench.suites.", "stepbench.stats."))
+        or module.name.startswith(("stepbench.reporting.", "stepbench.tracking."))
         or module.name in ("stepbench.api", "stepbench.doctor", "stepbench.comparison", "stepbench.video")
     ]
     assert len(modules) > 40

@@ -38,6 +38,7 @@ def test_wheel_holds_suites_and_no_tests(unpacked_wheel: Path) -> None:
         assert f"stepbench/suites/data/{suite}/prompts.jsonl" in names
         assert f"stepbench/suites/data/{suite}/suite.toml" in names
     assert "leaderboard/app.py" in names
+    assert {f"stepbench/reporting/templates/report.{end}" for end in ("html", "css", "js")} <= names
     assert not any(name.startswith("tests/") for name in names)
     (licence,) = [name for name in names if name.endswith("/licenses/LICENSE")]
     assert "Apache License" in (unpacked_wheel / licence).read_text()

@@ -10,6 +10,7 @@ import streamlit as st
 from leaderboard import data, widgets, wording
 from leaderboard.components.video_pair import Fact, Side, video_pair
 from leaderboard.pairs import pair_samples, select_pairs
+from stepbench.wording import metric_titles, number
 
 ORDER = "order"
 PER_PAGE = 8
@@ -28,8 +29,8 @@ def page() -> None:
         st.info("No prompt passes these filters.")
         return
     pages = -(-len(pairs) // PER_PAGE)
-    number = widgets.choose_page(pages, place="top")
-    first = (number - 1) * PER_PAGE
+    page_number = widgets.choose_page(pages, place="top")
+    first = (page_number - 1) * PER_PAGE
     last = min(first + PER_PAGE, len(pairs))
     st.caption(f"Pairs {first + 1} to {last} of {len(pairs)}; both clips of a pair share prompt and seed")
     labels = [str(board.runs.label[run]) for run in (run_a, run_b)]
@@ -63,7 +64,7 @@ def _choose_runs(board: data.BoardData, table: dict[str, Any]) -> tuple[str, str
 
 
 def _filtered(board: data.BoardData, table: dict[str, Any], pairs: pd.DataFrame) -> pd.DataFrame:
-    titles = wording.metric_titles(board.cards, table["metric_ids"])
+    titles = metric_titles(board.cards, table["metric_ids"])
     columns = st.columns(4)
     with columns[0]:
         category = _choose_group("Category", table["categories"])
@@ -108,11 +109,11 @@ def _side(title: str, row: dict[str, Any], letter: str, table: dict[str, Any]) -
 
 def _facts(board: data.BoardData, table: dict[str, Any], row: dict[str, Any]) -> list[Fact]:
     facts = []
-    for metric_id, title in wording.metric_titles(board.cards, table["metric_ids"]).items():
+    for metric_id, title in metric_titles(board.cards, table["metric_ids"]).items():
         a, b = (row.get(f"{metric_id}_{letter}", float("nan")) for letter in "ab")
         lead = {"higher": a - b, "lower": b - a}.get(board.cards[metric_id]["direction"], 0.0)
         better = "left" if lead > 0 else "right" if lead < 0 else ""
-        facts.append(Fact(label=title, left=wording.number(a), right=wording.number(b), better=better))
+        facts.append(Fact(label=title, left=number(a), right=number(b), better=better))
     return facts
 
 

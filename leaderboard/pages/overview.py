@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from leaderboard import charts, data, recipe, rows, widgets, wording
+from stepbench.wording import metric_titles
 
 
 def page() -> None:
@@ -23,7 +24,7 @@ def page() -> None:
         _gallery_link(table, table["runs"])
         return
     cut, group = _choose_cut(table)
-    titles = wording.metric_titles(board.cards, table["metric_ids"])
+    titles = metric_titles(board.cards, table["metric_ids"])
     metric_id = widgets.choose_pill(
         "Sort and chart by",
         table["metric_ids"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import Tensor
@@ -10,6 +12,9 @@ from metrics.errors import MetricError
 from metrics.functional.checks import check_batch, check_frames
 
 Clips = UInt8[Tensor, "batch time 3 height width"]
+
+Resize = Literal["bilinear", "antialias"]
+"""Filter of `squashed`."""
 
 
 def check_frame_count(frames: int, at_least: int, backbone: str) -> None:
@@ -20,6 +25,21 @@ def check_frame_count(frames: int, at_least: int, backbone: str) -> None:
     """
     if isinstance(frames, bool) or not isinstance(frames, int) or frames < at_least:
         raise MetricError(f"{backbone}: frames must be a whole number of at least {at_least}, got {frames!r}")
+
+
+def check_stride(stride: int, backbone: str) -> None:
+    """Refuse a stride that is no whole number of at least 1.
+
+    Raises:
+        MetricError: Naming it.
+    """
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise MetricError(f"{backbone}: stride must be a whole number of at least 1, got {stride!r}")
+
+
+def frames_policy(frames: int, stride: int) -> str:
+    """The first so many frames, or every so many-th of them: `16f`, `16f-stride2`."""
+    return f"{frames}f" if stride == 1 else f"{frames}f-stride{stride}"
 
 
 def first_frames(clips: Clips, frames: int, backbone: str) -> UInt8[Tensor, "batch frames 3 height width"]:

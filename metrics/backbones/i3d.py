@@ -80,8 +80,19 @@ class I3D(nn.Module):
         x = max_pool_same(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)), (1, 3, 3), (1, 2, 2))
         x = max_pool_same(self._mixed("3", x), (3, 3, 3), (2, 2, 2))
         x = max_pool_same(self._mixed("4", x), (2, 2, 2), (2, 2, 2))
-        x = F.avg_pool3d(self._mixed("5", x), (2, 7, 7), stride=1)
+        x = F.avg_pool3d(self._mixed("5", x).float(), (2, 7, 7), stride=1)
         return self.logits["conv3d"](x).flatten(2)
+
+    def fold_(self, dtype: torch.dtype = torch.float32) -> I3D:
+        """Take every normalisation into the convolution before it, for good: about a third faster, equal to rounding.
+
+        Args:
+            dtype: That of all convolutions but the last; clips must come in it.
+        """
+        for module in self.modules():
+            if isinstance(module, Unit):
+                module.fold_(dtype)
+        return self
 
     def _mixed(self, stage: str, x: Tensor) -> Tensor:
         for name in _MIXED:
@@ -96,22 +107,37 @@ class Unit(nn.Module):
     def __init__(self, channels_in: int, channels: int, kernel: _Sizes, stride: _Sizes = (1, 1, 1)) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(channels_in, channels, kernel, stride=stride, bias=False)
-        self.bn = nn.BatchNorm3d(channels, eps=1e-3)
+        self.bn: nn.BatchNorm3d | None = nn.BatchNorm3d(channels, eps=1e-3)
 
     def forward(self, x: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch channels t2 h2 w2"]:
         """As many places as strides fit into the input, the last one rounded up."""
-        return F.relu_(self.bn(self._convolved(x)))
+        x = self._convolved(x)
+        return F.relu_(x if self.bn is None else self.bn(x))
+
+    def fold_(self, dtype: torch.dtype) -> None:
+        """See `I3D.fold_`."""
+        if self.bn is None:
+            return
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        assert mean is not None
+        assert variance is not None
+        scale = self.bn.weight.double() / (variance.double() + self.bn.eps).sqrt()
+        weight = (self.conv3d.weight.double() * scale[:, None, None, None, None]).to(dtype)
+        bias = (self.bn.bias.double() - mean.double() * scale).to(dtype)
+        self.conv3d.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last_3d), requires_grad=False)
+        self.conv3d.bias = nn.Parameter(bias, requires_grad=False)
+        self.bn = None
 
     def _convolved(self, x: Tensor) -> Tensor:
         conv = self.conv3d
         if conv.kernel_size == (1, 1, 1):
-            return F.linear(x.movedim(1, -1), conv.weight.flatten(1)).movedim(-1, 1)
+            return F.linear(x.movedim(1, -1), conv.weight.flatten(1), conv.bias).movedim(-1, 1)
         front, behind = same_padding(x.shape[2:], conv.kernel_size, conv.stride)
-        if front == behind:
-            x = F.conv3d(x, conv.weight, None, conv.stride, front)
-        else:
+        if front != behind:
             pairs = zip(reversed(front), reversed(behind), strict=True)
-            x = F.conv3d(F.pad(x, [size for pair in pairs for size in pair]), conv.weight, None, conv.stride)
+            x, front = F.pad(x, [size for pair in pairs for size in pair]), (0, 0, 0)
+        convolve = _convolve_by_onednn if self.bn is None and _onednn_takes(x) else F.conv3d
+        x = convolve(x, conv.weight, conv.bias, conv.stride, front)
         return x.contiguous(memory_format=torch.channels_last_3d)  # some of the kernels chosen for it lose the order
 
 
@@ -130,6 +156,17 @@ class InceptionBlock(nn.Module):
         """The branches' channels after one another."""
         pooled = max_pool_same(x, (3, 3, 3), (1, 1, 1))
         return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(pooled)], dim=1)
+
+
+def _onednn_takes(x: Tensor) -> bool:
+    if x.device.type != "cpu" or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+        return False
+    return x.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _convolve_by_onednn(x: Tensor, weight: Tensor, bias: Any, stride: Sequence[int], padding: Sequence[int]) -> Tensor:
+    """As `F.conv3d`, which for a single clip in a single thread takes a slower way."""
+    return torch.ops.aten.mkldnn_convolution(x, weight, bias, list(padding), list(stride), [1, 1, 1], 1)
 
 
 def same_padding(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -6,17 +6,21 @@ Both give the 400 logits of Kinetics-400, averaged over time. Their weights are 
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from metrics.backbones.arithmetic import Precision, check_precision
 from metrics.backbones.clip_sampling import (
     Clips,
+    Resize,
     channels_first,
     check_frame_count,
+    check_stride,
     cropped,
+    frames_policy,
     in_unit_range,
     squashed,
 )
@@ -31,7 +35,12 @@ FILE, SCRIPT = "i3d-kinetics-400", "i3d-torchscript"
 
 
 def load_i3d(
-    device: torch.device, *, frames: int = 16, precision: Literal["float32", "bf16"] = "float32"
+    device: torch.device,
+    *,
+    frames: int = 16,
+    stride: int = 1,
+    resize: Resize = "bilinear",
+    precision: Precision = "float32",
 ) -> ClipNetwork:
     """Our I3D with the open PyTorch weights.
 
@@ -40,36 +49,41 @@ def load_i3d(
     Args:
         device: Where it computes.
         frames: How many frames are seen, at least 9.
-        precision: `bf16` is several times as fast, moves features by about a hundredth, and is another policy.
+        stride: Of so many frames one is seen.
+        resize: `antialias` widens the filter where frames shrink, and is another policy.
+        precision: `bf16` is several times as fast, moves features by half a hundredth, and is another policy.
 
     Raises:
-        MetricError: Fewer frames, or another precision.
+        MetricError: Fewer frames, or another stride, filter or precision.
         UnavailableMetricError: The weights are not on this machine.
     """
     check_frame_count(frames, MIN_FRAMES, "i3d")
-    if precision not in ("float32", "bf16"):
-        raise MetricError(f"i3d: precision must be float32 or bf16, got {precision!r}")
+    check_stride(stride, "i3d")
+    check_precision(precision, "i3d")
+    if resize not in get_args(Resize):
+        raise MetricError(f"i3d: resize must be {' or '.join(get_args(Resize))}, got {resize!r}")
     with torch.device("meta"):
         empty = I3D(CLASSES)
-    network = load_state(empty, read_state(FILE), FILE).to(device)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    network = load_state(empty, read_state(FILE), FILE).fold_(dtype).to(device)
 
     def features(clips: Clips) -> Float[Tensor, "batch 400"]:
-        pixels = channels_first(in_unit_range(squashed(clips, (SIDE, SIDE))))
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return network(pixels)
+        pixels = channels_first(in_unit_range(squashed(clips, (SIDE, SIDE), antialias=resize == "antialias")))
+        return network(pixels.to(dtype))
 
     return ClipNetwork(
         name="i3d",
         weights_hash=weights_hash(find_weights(FILE)),
-        policy=f"{frames}f-{SIDE}-bilinear" + ("-bf16" if precision == "bf16" else ""),
+        policy=f"{frames_policy(frames, stride)}-{SIDE}-{resize}" + ("-bf16-folded" if precision == "bf16" else ""),
         dimensions=CLASSES,
         frames=frames,
+        stride=stride,
         device=device,
         network=features,
     )
 
 
-def load_i3d_torchscript(device: torch.device, *, frames: int = 16) -> ClipNetwork:
+def load_i3d_torchscript(device: torch.device, *, frames: int = 16, stride: int = 1) -> ClipNetwork:
     """The TorchScript file that most published values come from, as most evaluations call it.
 
     The first frames of a clip, short side to 224 without antialias, the square in the middle.
@@ -77,12 +91,14 @@ def load_i3d_torchscript(device: torch.device, *, frames: int = 16) -> ClipNetwo
     Args:
         device: Where it computes.
         frames: How many frames are seen, at least 9.
+        stride: Of so many frames one is seen.
 
     Raises:
-        MetricError: Fewer frames.
+        MetricError: Fewer frames, or another stride.
         UnavailableMetricError: The file is not on this machine, or is no TorchScript.
     """
     check_frame_count(frames, MIN_FRAMES, SCRIPT)
+    check_stride(stride, SCRIPT)
     path = find_weights(SCRIPT)
     try:
         with warnings.catch_warnings():
@@ -102,9 +118,10 @@ def load_i3d_torchscript(device: torch.device, *, frames: int = 16) -> ClipNetwo
     return ClipNetwork(
         name=SCRIPT,
         weights_hash=weights_hash(path),
-        policy=f"{frames}f-short{SIDE}-crop-bilinear",
+        policy=f"{frames_policy(frames, stride)}-short{SIDE}-crop-bilinear",
         dimensions=CLASSES,
         frames=frames,
+        stride=stride,
         device=device,
         network=features,
     )

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from metrics.backbones.arithmetic import Precision, check_precision
 from metrics.backbones.clip_sampling import check_frame_count
 from metrics.backbones.networks import FrameNetwork
 from metrics.backbones.state_files import load_state, read_state
@@ -29,18 +30,20 @@ _LAYERS = (
 )
 
 
-def load_inception(device: torch.device, *, frames: int = 8) -> FrameNetwork:
+def load_inception(device: torch.device, *, frames: int = 8, precision: Precision = "float32") -> FrameNetwork:
     """Inception-v3 as in `pytorch-fid`: frames squashed to 299x299 without antialias, 2048 features each.
 
     Args:
         device: Where it computes.
         frames: How many frames of a clip are seen.
+        precision: `bf16` is faster and another policy.
 
     Raises:
-        MetricError: No frame.
+        MetricError: No frame, or another precision.
         UnavailableMetricError: The package or the weights are not on this machine.
     """
     check_frame_count(frames, 1, "inception")
+    check_precision(precision, "inception")
     whole = load_state(_architecture(), read_state(FILE), FILE)
     network = nn.Sequential(*(getattr(whole, name) for name in _LAYERS)).to(device)
 
@@ -48,12 +51,13 @@ def load_inception(device: torch.device, *, frames: int = 8) -> FrameNetwork:
         pixels = images.float() / 255
         if pixels.shape[-2:] != (SIDE, SIDE):
             pixels = nn.functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear", align_corners=False)
-        return network(2 * pixels - 1).flatten(1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return network(2 * pixels - 1).flatten(1)
 
     return FrameNetwork(
         name="inception",
         weights_hash=weights_hash(find_weights(FILE)),
-        policy=f"{frames}f-uniform-{SIDE}-bilinear",
+        policy=f"{frames}f-uniform-{SIDE}-bilinear" + ("-bf16" if precision == "bf16" else ""),
         dimensions=DIMENSIONS,
         frames=frames,
         device=device,

@@ -20,6 +20,7 @@ class ClipNetwork:
 
     Attributes:
         frames: How many frames from the start of a clip are seen; None for a network that takes all of them.
+        stride: Of so many frames one is seen.
         device: Where the network is.
         network: uint8 clips of that many frames on that device -> (batch, dimensions).
     """
@@ -31,17 +32,18 @@ class ClipNetwork:
     frames: int | None
     device: torch.device
     network: Callable[[Clips], Float[Tensor, "batch dimensions"]]
+    stride: int = 1
 
     def features(self, clips: Clips) -> Float32[Tensor, "batch dimensions"]:
         """One feature per clip, on the CPU.
 
         Raises:
-            ClipError: `clips` is no uint8 batch, or its clips have fewer than `frames` frames.
+            ClipError: `clips` is no uint8 batch, or its clips have too few frames.
         """
         if self.frames is None:
             check_batch(clips)
         else:
-            clips = first_frames(clips, self.frames, self.name)
+            clips = first_frames(clips, (self.frames - 1) * self.stride + 1, self.name)[:, :: self.stride]
         if len(clips) == 0:
             return torch.zeros(0, self.dimensions)
         with fixed_arithmetic(self.device):

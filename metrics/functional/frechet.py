@@ -20,7 +20,7 @@ from metrics.errors import FeatureError
 from metrics.functional.features import check_same_dimensions, checked_features, float64_array
 
 
-def frechet_distance(x: Any, y: Any) -> Float64[Tensor, ""]:
+def frechet_distance(x: Any, y: Any, *, ddof: int = 1) -> Float64[Tensor, ""]:
     """Fréchet distance between two sets of features, with unbiased covariances (n - 1), in float64.
 
     The estimate is biased upwards, the more so the fewer clips there are per dimension: compare values at equal n only.
@@ -28,6 +28,7 @@ def frechet_distance(x: Any, y: Any) -> Float64[Tensor, ""]:
     Args:
         x: Features (n, d), tensor or array.
         y: Features (m, d).
+        ddof: Covariances are divided by n - ddof. 0 is what some published values of FVD have.
 
     Raises:
         FeatureError: Fewer than two rows, unequal dimensions, or values that are not finite; names the first such row.
@@ -35,7 +36,7 @@ def frechet_distance(x: Any, y: Any) -> Float64[Tensor, ""]:
     features = checked_features(x, "x"), checked_features(y, "y")
     check_same_dimensions(features[0].shape[1], features[1].shape[1])
     means = [rows.mean(axis=0) for rows in features]
-    factors = [_factor_of_features(rows - mean) for rows, mean in zip(features, means, strict=True)]
+    factors = [_factor_of_features(rows - mean, ddof) for rows, mean in zip(features, means, strict=True)]
     return _distance(means, factors)
 
 
@@ -64,11 +65,11 @@ def _distance(means: list[np.ndarray], factors: list[np.ndarray]) -> Float64[Ten
     return torch.tensor(max(distance, 0.0), dtype=torch.float64)
 
 
-def _factor_of_features(centred: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "k d"]:
+def _factor_of_features(centred: Float64[np.ndarray, "n d"], ddof: int) -> Float64[np.ndarray, "k d"]:
     """F with F^T F = covariance: the centred rows themselves, or their triangular factor where that is smaller."""
     clips, dimensions = centred.shape
     rows = centred if clips <= dimensions else np.linalg.qr(centred, mode="r")
-    return rows / np.sqrt(clips - 1)
+    return rows / np.sqrt(clips - ddof)
 
 
 def _factor_of_covariance(mean: np.ndarray, covariance: np.ndarray, index: int) -> Float64[np.ndarray, "k d"]:

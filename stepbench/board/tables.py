@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,23 @@ CUTS = {"category": "by_category", "language": "by_language"}
 AGGREGATES = ("n_planned", "n_scored", "n_failed", "n_refused", "coverage", "n_units", "mean", "low", "high", "method")
 
 SUMMARY_COLUMNS = ("table_id", "run", "metric_id", "cut", "group", *AGGREGATES, "rank_low", "rank_high", "n_ranked")
+
+
+class ScoredRun(Protocol):
+    """What a table is made from: aggregates as `summarize` makes them, and the rows behind them."""
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """As `stepbench.runs.summary.summarize` makes it."""
+        ...
+
+    def samples(self) -> pd.DataFrame:
+        """One row per planned sample, with prompt_id, seed, unit, category, language and outcome."""
+        ...
+
+    def scores(self) -> pd.DataFrame:
+        """One row per sample and metric, with prompt_id, seed, metric_id, value and status."""
+        ...
 
 
 def group_parts(parts: Mapping[str, Part]) -> dict[str, dict[str, Part]]:
@@ -57,7 +74,9 @@ def row_labels(parts: Mapping[str, Part]) -> dict[str, str]:
     }
 
 
-def table_summary(table_id: str, parts: Mapping[str, Part], cards: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def table_summary(
+    table_id: str, parts: Mapping[str, ScoredRun], cards: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
     """One row per run, metric and cut of a table.
 
     Columns: table_id, run, metric_id, cut (`all`, `category` or `language`), group (the category or language, empty for
@@ -80,7 +99,7 @@ def table_summary(table_id: str, parts: Mapping[str, Part], cards: Mapping[str, 
     return merged.assign(table_id=table_id).loc[:, list(SUMMARY_COLUMNS)]
 
 
-def _aggregates(name: str, part: Part) -> Iterator[dict[str, Any]]:
+def _aggregates(name: str, part: ScoredRun) -> Iterator[dict[str, Any]]:
     for row in part.summary["metrics"]:
         identity = {"run": name, "metric_id": row["metric_id"]}
         yield {**identity, "cut": ALL, "group": "", **_numbers(row)}
@@ -93,7 +112,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.nan if row[name] is None else row[name] for name in AGGREGATES}
 
 
-def _values(name: str, part: Part) -> pd.DataFrame:
+def _values(name: str, part: ScoredRun) -> pd.DataFrame:
     """The run's good scores with the unit, category and language they count in."""
     samples, scores = part.samples(), part.scores()
     made = samples.loc[samples.outcome == "ok", ["prompt_id", "seed", "unit", "category", "language"]]

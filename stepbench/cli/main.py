@@ -30,6 +30,10 @@ COMMANDS = {
     "sweep": "Runs over settings: quality against seconds, the Pareto set, what is not separable.",
     "cost": "What clips cost: seconds by stage, memory, joules, price per accepted clip.",
     "review": "Hold clips against a quality policy: accept, human review or reject, with reasons.",
+    "gate": "Has a run lost more than a policy allows? Pass, regression or inconclusive.",
+    "power": "Prompts or votes that an effect takes; the effect that can be seen with what there is.",
+    "report": "One page of tables, plots and clips; or the table as LaTeX, Markdown, CSV, JSON.",
+    "log": "Log runs to TensorBoard, MLflow, Weights & Biases, or as a Hugging Face data set folder.",
     "list": "List suites, prompts, generators, autoencoders, metrics, weights or runs.",
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",
@@ -40,6 +44,7 @@ COMMANDS = {
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",
     "weights": "List external weights, or check a model folder against its configs.",
+    "prefs": "Preference studies: plan pairs, collect blind votes, look at their quality.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 """Command -> help line; command `x` is the function or app named `x` (with `_command` added) in `stepbench.cli.x`."""

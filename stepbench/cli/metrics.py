@@ -1,4 +1,4 @@
-"""`stepbench metrics selftest`: is the ruler straight? `stepbench metrics vbench RUN`: VBench's own final score."""
+"""`stepbench metrics`: is the ruler straight, does it predict human votes, and the final score of VBench."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from stepbench.validity.selftest import Answer
 
 metrics_command = App(
-    name="metrics", help="Check metrics on clips that are wrong in a known way; VBench's final score."
+    name="metrics", help="Check metrics on clips that are wrong in a known way and on votes; VBench's final score."
 )
+metrics_command.command("stepbench.cli.metrics_agree:agree", name="agree", help="Which metric predicts human votes?")
 
 
 @metrics_command.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,19 +14,31 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print records
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of runs.")]
 Metrics = Annotated[
     list[str] | None,
-    Parameter(name=["--metrics", "-m"], negative="", help="Metric names, by commas; `offline` is the default set."),
+    Parameter(
+        name=["--metrics", "-m"],
+        negative="",
+        help="Metric names, by commas, with options where wanted: fvd(backbone=i3d, frames=16); `offline` is the "
+        "default set.",
+    ),
 ]
 Reference = Annotated[
     Path | None, Parameter(name="--reference", help="Run whose clips are the references of psnr, ssim ...")
 ]
 Workers = Annotated[int, Parameter(name="--workers", help="Processes; their number never changes a result.")]
 
+MetricDevice = Annotated[
+    str, Parameter(name="--metric-device", help="Where networks of metrics compute: auto, cpu, cuda or cuda:N.")
+]
+
+_NAME = re.compile(r"(?:\"[^\"]*\"|\((?:\"[^\"]*\"|[^()\"])*\)|[^,])+")
+"""Commas within brackets or quotes separate nothing."""
+
 
 def split_names(values: list[str] | None) -> list[str] | None:
-    """`["a,b", "c"]` as `["a", "b", "c"]`; None stays None."""
+    """`["a,b(c=1, d=2)", "e"]` as `["a", "b(c=1, d=2)", "e"]`; None stays None."""
     if values is None:
         return None
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+    return [name.strip() for value in values for name in _NAME.findall(value) if name.strip()]
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from stepbench.cli.options import Json, Metrics, Out, Reference, Workers, parse_seeds, parse_shard, split_names
+from stepbench.cli.options import (
+    Json,
+    MetricDevice,
+    Metrics,
+    Out,
+    Reference,
+    Workers,
+    parse_seeds,
+    parse_shard,
+    split_names,
+)
 from stepbench.cli.report_run import report_run
 
 
@@ -30,6 +40,7 @@ def run_command(
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
     reference: Reference = None,
+    metric_device: MetricDevice = "auto",
     no_score: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
@@ -75,6 +86,7 @@ def run_command(
         out=out,
         run_id=run_id,
         reference=reference,
+        metric_device=metric_device,
         workers=workers,
         timeout=timeout,
         keep=keep,

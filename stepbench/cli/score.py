@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from stepbench.cli.options import Json, Metrics, Reference, Workers, split_names
+from stepbench.cli.options import Json, MetricDevice, Metrics, Reference, Workers, split_names
 from stepbench.cli.output import note, print_records, print_table
 from stepbench.cli.report_run import report_run
 from stepbench.errors import ExitCode, UsageError
@@ -21,6 +21,7 @@ def score_command(
     metrics: Metrics = None,
     reference: Reference = None,
     workers: Workers = 1,
+    metric_device: MetricDevice = "auto",
     recompute: Annotated[bool, Parameter(negative="")] = False,
     where: str | None = None,
     manifest: Path | None = None,
@@ -40,20 +41,30 @@ def score_command(
     if run.is_dir() and not (run / "run.json").exists():
         if reference is not None or recompute:
             raise UsageError("--reference and --recompute are for runs", hint=f"{run} holds none")
-        return _score_clips(run, split_names(metrics), where or "", manifest or Path("clips.jsonl"), workers, json=json)
+        from stepbench.runs.device import choose_device
+
+        work = {"workers": workers, "device": choose_device(metric_device)}
+        return _score_clips(run, split_names(metrics), where or "", manifest or Path("clips.jsonl"), work, json=json)
     if where is not None or manifest is not None:
         raise UsageError("--where and --manifest are for folders of clips", hint=f"{run} is a run or nothing at all")
-    scored = api.score(run, metrics=split_names(metrics), reference=reference, workers=workers, recompute=recompute)
+    scored = api.score(
+        run,
+        metrics=split_names(metrics),
+        reference=reference,
+        workers=workers,
+        recompute=recompute,
+        metric_device=metric_device,
+    )
     return report_run(scored, json=json)
 
 
 def _score_clips(
-    folder: Path, metrics: list[str] | None, where: str, manifest: Path, workers: int, *, json: bool
+    folder: Path, metrics: list[str] | None, where: str, manifest: Path, work: dict[str, Any], *, json: bool
 ) -> int:
     from stepbench.clip_scores import parse_conditions, score_folder
 
     conditions = parse_conditions(where) if where else []
-    found = score_folder(folder, manifest, metrics=metrics, where=conditions, workers=workers)
+    found = score_folder(folder, manifest, metrics=metrics, where=conditions, **work)
     reasons = {row["file"]: row["reasons"] for row in found.rejected}
     if json:
         print_records(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from stepbench.cli.options import Json, Metrics, Out, Reference, Workers, parse_seeds, split_names
+from stepbench.cli.options import Json, MetricDevice, Metrics, Out, Reference, Workers, parse_seeds, split_names
 from stepbench.cli.output import interval, note, number, print_records, print_table
 from stepbench.errors import ExitCode, UsageError
 
@@ -34,6 +34,7 @@ def sweep_command(
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
     reference: Reference = None,
+    metric_device: MetricDevice = "auto",
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
@@ -90,6 +91,7 @@ def sweep_command(
         say=note,
         keep=keep,
         reference=reference,
+        metric_device=metric_device,
     )
     return _report(sweep, json=json)
 

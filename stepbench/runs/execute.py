@@ -32,12 +32,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How the work is done. Nothing in here changes a result."""
+    """How the work is done. Nothing in here changes a result, but for the last digits of networks on another device."""
 
     workers: int = 1
     timeout: float | None = None
     keep: Keep = "both"
     shard: tuple[int, int] | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -92,7 +93,7 @@ def execute(
 
 
 def rescore(
-    run: Run, metrics: Sequence[ChosenMetric], *, reference: Reference | None, workers: int, recompute: bool
+    run: Run, metrics: Sequence[ChosenMetric], *, reference: Reference | None, work: Work, recompute: bool
 ) -> Run:
     """Score a finished or unfinished run, with metrics it has or new ones, without generating anything.
 
@@ -112,7 +113,7 @@ def rescore(
                 if metric.feature_id:
                     folder.feature_store(metric.feature_id).clear()
         with _status_on_interrupt(folder):
-            _score(folder, samples, metrics, reference, Work(workers=workers))
+            _score(folder, samples, metrics, reference, work)
             return finish_run(folder, writer, run.planned)
 
 
@@ -137,6 +138,7 @@ def _score(
         references=reference.clips() if reference else None,
         reference_set=work.part(in_set),
         workers=work.workers,
+        device=work.device,
         shard=work.shard_name,
     )
     if reference and feature_ids:

@@ -16,16 +16,18 @@ class ChosenMetric:
     """A metric as it is applied in one run.
 
     Attributes:
-        name: Registry name.
+        name: The card's name.
+        built_as: Registry name that it is built by, such as `fvd` for `fvd_i3d`.
         metric_id: The card's id, followed by the reference set where there is one: scores against different
             references are different metrics.
-        card: The metric's card as a dict, for `run.json`; of a set metric with its `feature_id`, and whether it is
-            `paired`; with the reason as `unavailable` where there is one.
+        card: The metric's card as a dict, for `run.json`; with the `options` that were asked for; of a set metric
+            with its `feature_id`, and whether it is `paired`; with the reason as `unavailable` where there is one.
         options: What the metric is built with.
         unavailable: Why it cannot be computed here, and the command that changes that; empty where it can.
     """
 
     name: str
+    built_as: str
     metric_id: str
     card: dict[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -45,11 +47,12 @@ def choose_metrics(
     A metric whose weights are not on this machine is chosen all the same: its rows will say `unavailable`, and why.
 
     Args:
-        names: Registry names, in hyphen or underscore spelling. `offline` stands for the default set.
+        names: Registry names, in hyphen or underscore spelling, with options in brackets where wanted. `offline`
+            stands for the default set.
         reference_hash: Hash of the reference run's clips, where there is one.
 
     Raises:
-        UsageError: An unknown or repeated name, or a metric whose needs are not met.
+        UsageError: An unknown name or option, or a metric whose needs are not met.
     """
     from metrics.errors import MetricError
     from metrics.registry import OFFLINE
@@ -60,14 +63,16 @@ def choose_metrics(
     try:
         applied = [apply_metric(name, prompts) for name in with_companions(wanted, prompts)]
     except MetricError as error:
-        raise UsageError(str(error), hint="`stepbench list metrics` shows them") from error
+        raise UsageError(error.message, hint=error.hint or "`stepbench list metrics` shows them") from error
     for metric in applied:
         card = metric.card
         _check_needs(card, prompts, reference_hash)
         suffix = f":ref-{reference_hash[:8]}" if reference_hash and "reference" in card.needs else ""
         told = {"unavailable": metric.unavailable} if metric.unavailable else {}
-        chosen[card.name] = ChosenMetric(
+        told |= {"options": dict(metric.asked)} if metric.asked else {}
+        chosen[card.id + suffix] = ChosenMetric(
             name=card.name,
+            built_as=metric.name,
             metric_id=card.id + suffix,
             card=card.to_dict() | dict(metric.features) | told,
             options=metric.options,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stepbench.executors.local import Lost, run_tasks
 from stepbench.progress import track
 from stepbench.runs.feature_store import FeatureBuffer
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import PlannedSample
-from stepbench.runs.score_worker import ClipFile, ScoredClip, ScoreTask, score_worker, unscored
+from stepbench.runs.score_stream import run_scoring
+from stepbench.runs.score_worker import ClipFile, ScoredClip, ScoreTask, all_failed
 from stepbench.runs.unavailable import save_unavailable
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ def score_missing(
     references: Mapping[tuple[str, int], ClipFile] | None = None,
     reference_set: Sequence[ClipFile] = (),
     workers: int = 1,
+    device: str = "cpu",
     shard: str = "",
 ) -> None:
     """Score every clip that lacks a good score, and make the features that are not there; failures are tried again.
@@ -39,22 +39,22 @@ def score_missing(
     Args:
         references: (prompt id, seed) -> reference clip, for metrics that need one.
         reference_set: Clips that set metrics compare with, as far as this process is to see to them.
+        device: Where networks compute.
 
     Raises:
         IncompleteError: Scores cannot be saved. What was saved stays.
     """
     save_unavailable(folder, samples, metrics, shard)
     metrics = [metric for metric in metrics if not metric.unavailable]
-    makers = {metric.feature_id: metric.name for metric in metrics if metric.feature_id}
-    known = {feature_id: folder.feature_store(feature_id).keys() for feature_id in makers}
+    known = {
+        metric.feature_id: folder.feature_store(metric.feature_id).keys() for metric in metrics if metric.feature_id
+    }
     tasks = [
-        *_pending(folder, samples, metrics, references or {}, makers, known),
-        *_pending_references(reference_set, makers, known),
+        *_pending(folder, samples, metrics, references or {}, known),
+        *_pending_references(reference_set, known),
     ]
     if not tasks:
         return
-    names = {metric.metric_id: metric.name for metric in metrics if not metric.feature_id}
-    options = {metric.metric_id: metric.options for metric in metrics}
     with ExitStack() as stack:
         journals = {
             metric.metric_id: stack.enter_context(Journal(folder.score_journal(metric.metric_id, shard)))
@@ -65,20 +65,13 @@ def score_missing(
         present = [task for task in tasks if not task.dropped]
         for task in tasks:
             if task.dropped:
-                lost = _all_failed(task, DROPPED)
-                rows.add(*_rows(task, lost, metrics, status="unavailable"), seconds=0)
+                rows.add(*_rows(task, all_failed(task, DROPPED), metrics, status="unavailable"), seconds=0)
         if present:
-            results = run_tasks(partial(score_worker, names, makers, options=options), present, workers=workers)
+            results = run_scoring(metrics, present, workers=workers, device=device)
             stack.enter_context(closing(results))
-            for task, result in track(results, total=len(present), description="scoring"):
-                done = _all_failed(task, result.reason) if isinstance(result, Lost) else result
+            for task, done in track(results, total=len(present), description="scoring"):
                 features.add(task.clip.sha256, done.features)
                 rows.add(*_rows(task, done, metrics), seconds=done.seconds)
-
-
-def _all_failed(task: ScoreTask, reason: str) -> ScoredClip:
-    no_features = dict.fromkeys(task.features, reason)
-    return ScoredClip(rows=unscored(task, "failed", reason), no_features=no_features, seconds=math.inf)
 
 
 def _rows(
@@ -114,7 +107,6 @@ def _pending(
     samples: Sequence[PlannedSample],
     metrics: Sequence[ChosenMetric],
     references: Mapping[tuple[str, int], ClipFile],
-    makers: Mapping[str, str],
     known: Mapping[str, set[str]],
 ) -> Iterator[ScoreTask]:
     made = folder.read_samples()
@@ -126,13 +118,13 @@ def _pending(
         if row is None or row["outcome"] != "ok" or sample.key in seen:
             continue
         seen.add(sample.key)
-        lacking = {
-            metric.metric_id: metric.name
+        lacking = [
+            metric.metric_id
             for metric in of_clips
             if not _is_scored(scored[metric.metric_id].get(sample.key), row["clip_sha256"])
-        }
+        ]
         clip = ClipFile(path=folder.path / row["clip"], sha256=row["clip_sha256"])
-        features = _lacking(clip, makers, known)
+        features = _lacking(clip, known)
         if lacking or features:
             yield ScoreTask(
                 sample_key=sample.key,
@@ -146,17 +138,15 @@ def _pending(
             )
 
 
-def _pending_references(
-    clips: Sequence[ClipFile], makers: Mapping[str, str], known: Mapping[str, set[str]]
-) -> Iterator[ScoreTask]:
+def _pending_references(clips: Sequence[ClipFile], known: Mapping[str, set[str]]) -> Iterator[ScoreTask]:
     for clip in clips:
-        features = _lacking(clip, makers, known)
+        features = _lacking(clip, known)
         if features:
             yield ScoreTask(sample_key="", clip=clip, features=features)
 
 
-def _lacking(clip: ClipFile, makers: Mapping[str, str], known: Mapping[str, set[str]]) -> dict[str, str]:
-    return {feature_id: name for feature_id, name in makers.items() if clip.sha256 not in known[feature_id]}
+def _lacking(clip: ClipFile, known: Mapping[str, set[str]]) -> list[str]:
+    return [feature_id for feature_id, clips in known.items() if clip.sha256 not in clips]
 
 
 def _is_scored(row: Mapping[str, Any] | None, clip_sha256: str) -> bool:

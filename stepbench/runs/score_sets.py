@@ -214,7 +214,7 @@ def distance_of(card: Mapping[str, Any]) -> Any:
     """
     from metrics.registry import set_distance
 
-    return set_distance(card["name"])
+    return set_distance(card["name"], card.get("options"))
 
 
 def _places(planned: Planned) -> dict[str, tuple[str, int]]:

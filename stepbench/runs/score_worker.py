@@ -1,12 +1,11 @@
-"""Score one clip: decode once, every metric and every feature from that one decode. Runs in a worker."""
+"""Score one decoded clip: every metric, from that one decode. What goes in, what comes out, and how a clip is read."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +48,8 @@ class ScoreTask:
     Attributes:
         sample_key: Empty for a clip of a reference set.
         dropped: The clip's file was dropped on purpose.
-        metrics: metric_id -> registry name, of metrics with a value per clip.
-        features: feature_id -> registry name of a set metric that makes them.
+        metrics: Ids of metrics with a value per clip.
+        features: Ids of features that set metrics are computed from.
         reference: The clip to compare with, for metrics that need one.
     """
 
@@ -58,8 +57,8 @@ class ScoreTask:
     clip: ClipFile
     prompt: str = ""
     ground_truth: Mapping[str, Any] | None = None
-    metrics: Mapping[str, str] = field(default_factory=dict)
-    features: Mapping[str, str] = field(default_factory=dict)
+    metrics: Sequence[str] = ()
+    features: Sequence[str] = ()
     dropped: bool = False
     reference: ClipFile | None = None
 
@@ -81,62 +80,50 @@ class ScoredClip:
     seconds: float
 
 
-def score_worker(
-    names: Mapping[str, str],
-    makers: Mapping[str, str] | None = None,
-    *,
-    options: Mapping[str, Mapping[str, Any]],
-) -> Callable[[ScoreTask], ScoredClip]:
-    """A worker with its metrics built, of the whole run.
+@dataclass(frozen=True, kw_only=True)
+class ReadTask:
+    """The decoded clips of a task, each of them or why it could not be read.
+
+    Attributes:
+        reference: None where the task has none.
+    """
+
+    clip: VideoClip | str
+    reference: VideoClip | str | None
+
+
+def read_task(task: ScoreTask, *, with_reference: bool) -> ReadTask:
+    """Decode the clip, and its reference where that is wanted."""
+    return ReadTask(
+        clip=_read(task.clip), reference=_read(task.reference) if task.reference and with_reference else None
+    )
+
+
+def score_rows(metrics: Mapping[str, Any], task: ScoreTask, read: ReadTask, device: str) -> list[dict[str, Any]]:
+    """One row per metric of the task; a clip that cannot be read fails all of them, its reference those that need it.
 
     Args:
-        names: metric_id -> registry name, of the metrics with a value per clip.
-        makers: feature_id -> registry name of a set metric that makes these features.
-        options: metric_id -> what the metric is built with.
+        metrics: metric_id -> metric.
+        device: Where networks compute. Formulas on pixels always do so on the CPU.
     """
-    from metrics.registry import build
-
-    metrics = {metric_id: build(name, **options[metric_id]) for metric_id, name in names.items()}
-    extractors = {feature_id: build(name) for feature_id, name in (makers or {}).items()}
-    return partial(score_clip, metrics, extractors)
-
-
-def score_clip(metrics: Mapping[str, Any], extractors: Mapping[str, Any], task: ScoreTask) -> ScoredClip:
-    """Score one clip; one that cannot be read fails every metric by name, its reference those that need it."""
     from metrics.scoring import score_view
 
-    started = time.perf_counter()
+    if isinstance(read.clip, str):
+        return unscored(task, "failed", read.clip)
     rows = {row["metric_id"]: row for row in unscored(task, "failed", "")}
     wanted = {metric_id: metrics[metric_id] for metric_id in task.metrics}
-    with_reference = [metric_id for metric_id, metric in wanted.items() if "reference" in metric.card.needs]
-    try:
-        clip = task.clip.read()
-    except StepbenchError as error:
-        return ScoredClip(
-            rows=unscored(task, "failed", error.message),
-            no_features=dict.fromkeys(task.features, error.message),
-            seconds=time.perf_counter() - started,
-        )
-    reference = None
-    try:
-        reference = task.reference.read() if task.reference and with_reference else None
-    except StepbenchError as error:
-        for metric_id in with_reference:
-            rows[metric_id]["error"] = f"reference clip: {error.message}"
+    if isinstance(read.reference, str):
+        for metric_id in [key for key, metric in wanted.items() if "reference" in metric.card.needs]:
+            rows[metric_id]["error"] = f"reference clip: {read.reference}"
             del wanted[metric_id]
-    with _one_thread():
-        scores = score_view(_view(task, clip, reference), wanted)
-        made = {feature_id: _features(extractors[feature_id], clip) for feature_id in task.features}
+    networks = any(metric.card.backbone for metric in wanted.values())
+    with one_thread():
+        scores = score_view(_view(task, read, device if networks else "cpu"), wanted)
     for metric_id, score in scores.items():
         found = {"value": score.value, "n": 1, "status": "ok", "error": None}
         found |= {"note": score.note} if score.note else {}
         rows[metric_id] |= found if score.status == "ok" else {"status": score.status, "error": score.error}
-    return ScoredClip(
-        rows=list(rows.values()),
-        features={feature_id: found for feature_id, found in made.items() if not isinstance(found, str)},
-        no_features={feature_id: found for feature_id, found in made.items() if isinstance(found, str)},
-        seconds=time.perf_counter() - started,
-    )
+    return list(rows.values())
 
 
 def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
@@ -148,18 +135,14 @@ def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
     ]
 
 
-def _features(metric: Any, clip: VideoClip) -> np.ndarray | str:
-    """The clip's features, float32 (d,), or why there are none."""
-    import torch
-
-    try:
-        return metric.features_of(torch.from_numpy(clip.frames)[None])[0].numpy()
-    except Exception as error:  # noqa: BLE001 - a clip that a backbone chokes on must not lose the clip's other scores
-        return f"{type(error).__name__}: {str(error) or 'no message'}"
+def all_failed(task: ScoreTask, reason: str) -> ScoredClip:
+    """A task that nothing came of."""
+    no_features = dict.fromkeys(task.features, reason)
+    return ScoredClip(rows=unscored(task, "failed", reason), no_features=no_features, seconds=math.inf)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums are rounded by how they are split among threads; one thread gives the same bits for any worker count."""
     import cv2
     import torch
@@ -174,15 +157,24 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(cv2_threads)
 
 
-def _view(task: ScoreTask, clip: VideoClip, reference: VideoClip | None) -> Any:
+def _read(file: ClipFile) -> VideoClip | str:
+    try:
+        return file.read()
+    except StepbenchError as error:
+        return error.message
+
+
+def _view(task: ScoreTask, read: ReadTask, device: str) -> Any:
     import torch
 
     from metrics.view import ClipView
 
+    assert not isinstance(read.clip, str)
+    reference = None if isinstance(read.reference, str) else read.reference
     return ClipView(
-        torch.from_numpy(clip.frames),
-        reference=torch.from_numpy(reference.frames) if reference else None,
+        torch.from_numpy(read.clip.frames).to(device),
+        reference=torch.from_numpy(reference.frames).to(device) if reference else None,
         prompt=task.prompt,
         ground_truth=task.ground_truth,
-        fps=clip.fps,
+        fps=read.clip.fps,
     )

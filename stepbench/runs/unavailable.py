@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stepbench.canonical import canonical_json
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, saving
 from stepbench.runs.metric_set import ChosenMetric
@@ -43,15 +44,20 @@ def merged_cards(
     Without weights it has another id, since their hash is part of the id. When they come, the card that says
     `unavailable` goes, and its rows with it. When they are gone again, the scores that are there are kept as they are.
     """
-    now = {metric.name: metric.metric_id for metric in metrics}
-    gone = [key for key, card in known.items() if card.get("unavailable") and now.get(card["name"], key) != key]
+    now = {_asked(metric.card): metric.metric_id for metric in metrics}
+    gone = [key for key, card in known.items() if card.get("unavailable") and now.get(_asked(card), key) != key]
     for metric_id in gone:
         for journal in (folder.score_journal(metric_id), *folder.score_shards(metric_id)):
             with saving(journal):
                 journal.unlink(missing_ok=True)
     kept = {key: card for key, card in known.items() if key not in gone}
-    scored = {card["name"] for card in kept.values() if not card.get("unavailable")}
-    return kept | {one.metric_id: one.card for one in metrics if not (one.unavailable and one.name in scored)}
+    scored = {_asked(card) for card in kept.values() if not card.get("unavailable")}
+    return kept | {one.metric_id: one.card for one in metrics if not (one.unavailable and _asked(one.card) in scored)}
+
+
+def _asked(card: Mapping[str, Any]) -> str:
+    """Name and options by which a metric is known whether it can be computed or not."""
+    return canonical_json([card["name"], card.get("options", {})])
 
 
 def _row(key: str, clip_sha256: str, metric: ChosenMetric) -> dict[str, Any]:

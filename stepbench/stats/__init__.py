@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     from stepbench.stats.checks import StatisticsError
     from stepbench.stats.intervals import Estimate, bootstrap_interval, intraclass_correlation, mean_interval
     from stepbench.stats.multiplicity import benjamini_hochberg, holm
+    from stepbench.stats.noninferiority import gate_prompts, prompts_to_settle, regression_p
     from stepbench.stats.paired import PairedDifference, paired_difference, sign_test
     from stepbench.stats.power import detectable_effect, detectable_win_rate, required_n, required_votes
     from stepbench.stats.ratings import bradley_terry
+    from stepbench.stats.robustness import FirstPlace, first_place, leave_one_out
     from stepbench.stats.sequential import e_process, win_rate_monitor
     from stepbench.stats.set_metrics import SetDifference, set_metric_difference
     from stepbench.stats.shrinkage import shrink_means
+    from stepbench.stats.vote_prediction import MetricAgreement, human_agreement, metric_agreement
 
 _EXPORTS = {
     "Estimate": "intervals",
+    "FirstPlace": "robustness",
+    "MetricAgreement": "vote_prediction",
     "PairedDifference": "paired",
     "SetDifference": "set_metrics",
     "StatisticsError": "checks",
@@ -29,12 +34,19 @@ _EXPORTS = {
     "detectable_effect": "power",
     "detectable_win_rate": "power",
     "e_process": "sequential",
+    "first_place": "robustness",
+    "gate_prompts": "noninferiority",
     "gwet_ac2": "agreement",
     "holm": "multiplicity",
+    "human_agreement": "vote_prediction",
     "intraclass_correlation": "intervals",
     "krippendorff_alpha": "agreement",
+    "leave_one_out": "robustness",
     "mean_interval": "intervals",
+    "metric_agreement": "vote_prediction",
     "paired_difference": "paired",
+    "prompts_to_settle": "noninferiority",
+    "regression_p": "noninferiority",
     "required_n": "power",
     "required_votes": "power",
     "set_metric_difference": "set_metrics",
@@ -44,6 +56,8 @@ _EXPORTS = {
 }
 __all__ = [
     "Estimate",
+    "FirstPlace",
+    "MetricAgreement",
     "PairedDifference",
     "SetDifference",
     "StatisticsError",
@@ -54,12 +68,19 @@ __all__ = [
     "detectable_effect",
     "detectable_win_rate",
     "e_process",
+    "first_place",
+    "gate_prompts",
     "gwet_ac2",
     "holm",
+    "human_agreement",
     "intraclass_correlation",
     "krippendorff_alpha",
+    "leave_one_out",
     "mean_interval",
+    "metric_agreement",
     "paired_difference",
+    "prompts_to_settle",
+    "regression_p",
     "required_n",
     "required_votes",
     "set_metric_difference",

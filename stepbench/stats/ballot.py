@@ -12,9 +12,11 @@ from scipy.sparse.csgraph import connected_components
 
 from stepbench.errors import NotComparableError
 from stepbench.stats.checks import StatisticsError
+from stepbench.stats.davidson import Counts
 
 COLUMNS = ("model_a", "model_b", "winner", "prompt_id", "annotator")
 WINNERS = ("a", "b", "tie", "both_bad")
+BOTH_BAD = WINNERS.index("both_bad")
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,26 @@ def _refuse(votes: pd.DataFrame, bad: np.ndarray, problem: str, hint: str = "cor
         raise StatisticsError(f"vote at row {rows[0]} {problem}: {shown} ({rows.size} such rows)", hint=hint)
 
 
+def vote_counts(ballot: Ballot) -> Counts:
+    """How often each ordered pair of models had each outcome; without "both bad" votes."""
+    models = len(ballot.models)
+    cells = (ballot.winner * models + ballot.a) * models + ballot.b
+    return Counts(*np.bincount(cells, minlength=3 * models**2).astype(float).reshape(3, models, models))
+
+
+def connected_groups(votes: np.ndarray) -> tuple[int, np.ndarray]:
+    """Number of groups of models without a vote between them, and the group of each model.
+
+    Args:
+        votes: Votes of each ordered pair, shape (models, models).
+    """
+    groups, labels = connected_components(sparse.csr_array(votes), directed=False)
+    return int(groups), labels
+
+
 def check_connected(ballot: Ballot) -> None:
     """Raise `NotComparableError` with the groups of models when votes do not connect them all."""
-    models = len(ballot.models)
-    edges = sparse.coo_array((np.ones(ballot.a.size), (ballot.a, ballot.b)), shape=(models, models))
-    groups, labels = connected_components(edges, directed=False)
+    groups, labels = connected_groups(vote_counts(ballot).total)
     if groups > 1:
         members = [
             [str(m) for m, label in zip(ballot.models, labels, strict=True) if label == g] for g in range(groups)

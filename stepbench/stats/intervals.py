@@ -50,7 +50,7 @@ def mean_interval(values: Any, clusters: Any = None, level: float = 0.95) -> Est
         StatisticsError: For NaN, a wrong shape, a missing label or an impossible level.
     """
     fraction("level", level)
-    means, n = _cluster_means(values, clusters)
+    means, n = cluster_means(values, clusters)
     if means.size < 2:
         return _no_interval(means, n)
     estimate = float(means.mean())
@@ -99,7 +99,7 @@ def bootstrap_interval(
         raise StatisticsError(f"method must be 'bca' or 'percentile', got {method!r}")
     if draws < 1:
         raise StatisticsError(f"draws must be at least 1, got {draws}")
-    means, n = _cluster_means(values, clusters)
+    means, n = cluster_means(values, clusters)
     if means.size < 2:
         return _no_interval(means, n)
     estimate = float(statistic(means, axis=-1))
@@ -147,7 +147,8 @@ def intraclass_correlation(values: Any, clusters: Any) -> float:
     return float((between - within) / total) if total > 0 else float("nan")
 
 
-def _cluster_means(values: Any, clusters: Any) -> tuple[np.ndarray, int]:
+def cluster_means(values: Any, clusters: Any) -> tuple[np.ndarray, int]:
+    """Mean of each cluster in order of first appearance, shape (k,), and the number of values; refuses bad input."""
     array = finite_vector("values", values)
     if clusters is None:
         return array, array.size
@@ -178,7 +179,9 @@ def _bca_tails(
     tails: np.ndarray, resampled: np.ndarray, leave_one_out: np.ndarray, estimate: float
 ) -> np.ndarray | None:
     """The quantiles that BCa reads instead of `tails`, or None where the correction is undefined."""
-    below = (np.mean(resampled < estimate) + np.mean(resampled <= estimate)) / 2
+    # Equal on paper, unequal by rounding: without the slack such resamples would fall to one side by the unit's whim.
+    slack = 1e-12 * np.abs(resampled).max()
+    below = (np.mean(resampled < estimate - slack) + np.mean(resampled <= estimate + slack)) / 2
     deviations = leave_one_out.mean() - leave_one_out
     spread = np.sum(deviations**2) ** 1.5
     if spread == 0 or below in (0, 1):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import bdtr
 
 from stepbench.stats.checks import StatisticsError, finite_vector, fraction
-from stepbench.stats.intervals import mean_interval
+from stepbench.stats.intervals import bootstrap_interval, cluster_means, mean_interval
 from stepbench.stats.power import detectable_effect
 
 EXACT_UP_TO = 16
@@ -26,7 +26,7 @@ class PairedDifference:
 
     Attributes:
         estimate: mean(b) - mean(a); NaN when n is 0.
-        low: Lower end of the t interval over prompts; NaN when n < 2.
+        low: Lower end of the interval over prompts; NaN when n < 2.
         high: Upper end, likewise.
         p: Two-sided sign-flip permutation p; NaN when n is 0.
         n: Number of prompts.
@@ -54,7 +54,14 @@ class PairedDifference:
 
 
 def paired_difference(
-    a: Any, b: Any, *, rng: np.random.Generator, level: float = 0.95, draws: int = 9999
+    a: Any,
+    b: Any,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    draws: int = 9999,
+    clusters: Any = None,
+    interval: Literal["t", "bca"] = "t",
 ) -> PairedDifference:
     """Compare two series prompt by prompt. The estimate is **mean(b) - mean(a)**: positive means that b is higher.
 
@@ -64,14 +71,18 @@ def paired_difference(
     differences are zero p is 1 and the interval is [0, 0].
 
     Args:
-        a: One finite value per prompt, shape (n,). Average the seeds of a prompt first.
+        a: One finite value per prompt, shape (n,); one per prompt and seed with `clusters`.
         b: The same prompts in the same order, shape (n,).
-        rng: Source of the random flips.
+        rng: Source of the random flips, and of the resamples of a bootstrap.
         level: Coverage of the interval; 1 - level is also the alpha of the detectable effect.
-        draws: Number of random flips beyond exact enumeration.
+        draws: Number of random flips beyond exact enumeration, and of resamples.
+        clusters: Prompt of each value: its seeds are averaged first, and `n` counts prompts. None when each value is a
+            prompt.
+        interval: `t`, or `bca` for a bootstrap of the mean difference that follows its skew.
 
     Raises:
-        StatisticsError: For NaN, unequal lengths, an impossible level or fewer than one draw.
+        StatisticsError: For NaN, unequal lengths, a missing label, an unknown interval, an impossible level or fewer
+            than one draw.
     """
     a, b = finite_vector("a", a), finite_vector("b", b)
     if a.size != b.size:
@@ -82,24 +93,29 @@ def paired_difference(
     fraction("level", level)
     if draws < 1:
         raise StatisticsError(f"draws must be at least 1, got {draws}")
+    if interval not in ("t", "bca"):
+        raise StatisticsError(f"interval must be 't' or 'bca', got {interval!r}")
+    a, b = cluster_means(a, clusters)[0], cluster_means(b, clusters)[0]
     differences = b - a
     differences[np.abs(differences) <= RELATIVE_TIE * np.maximum(np.abs(a), np.abs(b))] = 0.0
-    interval = mean_interval(differences, level=level)
-    deviation = interval.standard_error * math.sqrt(a.size)
     p, how = _sign_flip_p(differences, rng, draws)
+    found = mean_interval(differences, level=level)
+    deviation = found.standard_error * math.sqrt(a.size)
+    if interval == "bca":
+        found = bootstrap_interval(differences, rng=rng, level=level, draws=draws)
     return PairedDifference(
-        estimate=interval.estimate,
-        low=interval.low,
-        high=interval.high,
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
         p=p,
         n=a.size,
-        standard_error=interval.standard_error,
-        effect_size=interval.estimate / deviation if deviation > 0 else float("nan"),
+        standard_error=found.standard_error,
+        effect_size=found.estimate / deviation if deviation > 0 else float("nan"),
         wins=int(np.sum(differences > 0)),
         ties=int(np.sum(differences == 0)),
         losses=int(np.sum(differences < 0)),
         detectable_effect=detectable_effect(deviation, a.size, alpha=1 - level) if a.size > 1 else float("nan"),
-        method=f"{interval.method} over prompts; {how}" if a.size else "no prompts",
+        method=f"{found.method} over prompts; {how}" if a.size else "no prompts",
     )
 
 

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
 from stepbench.stats import davidson
-from stepbench.stats.ballot import WINNERS, Ballot, check_connected, read_votes
+from stepbench.stats.ballot import BOTH_BAD, Ballot, check_connected, read_votes, vote_counts
 from stepbench.stats.checks import StatisticsError, fraction
 from stepbench.stats.two_way import draw, two_way_covariance
 
@@ -65,9 +65,9 @@ def bradley_terry(
     ballot = read_votes(votes)
     if not ballot.models:
         return _empty()
-    relative = ballot.only(ballot.winner != WINNERS.index("both_bad"))
+    relative = ballot.only(ballot.winner != BOTH_BAD)
     check_connected(relative)
-    counts = _counts(relative)
+    counts = vote_counts(relative)
     parameters = davidson.fit(counts)
     models = len(ballot.models)
     ratings = parameters[:models]
@@ -83,7 +83,7 @@ def bradley_terry(
         margin, p_best = np.full(models, np.nan), np.full(models, np.nan)
         rank_low, rank_high = np.ones(models, dtype=int), np.full(models, models)
     taken = np.bincount(np.concatenate([ballot.a, ballot.b]), minlength=models)
-    bad = ballot.only(ballot.winner == WINNERS.index("both_bad"))
+    bad = ballot.only(ballot.winner == BOTH_BAD)
     both_bad = np.bincount(np.concatenate([bad.a, bad.b]), minlength=models)
     separable = _separable(counts)
     columns = (
@@ -123,12 +123,6 @@ def bradley_terry(
 def _ranks(drawn: np.ndarray) -> np.ndarray:
     """Rank of each model in each draw, 1 for the highest; shape (draws, models)."""
     return drawn.shape[1] - drawn.argsort(axis=1).argsort(axis=1)
-
-
-def _counts(ballot: Ballot) -> davidson.Counts:
-    models = len(ballot.models)
-    cells = (ballot.winner * models + ballot.a) * models + ballot.b
-    return davidson.Counts(*np.bincount(cells, minlength=3 * models**2).astype(float).reshape(3, models, models))
 
 
 def _separable(counts: davidson.Counts) -> np.ndarray:

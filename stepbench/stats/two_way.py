@@ -39,15 +39,17 @@ def two_way_covariance(
     by_cell, n_cells = _clustered(scores, cells, influence)
     by_prompt, n_prompts = _clustered(scores, prompts, influence)
     by_annotator, n_annotators = _clustered(scores, annotators, influence)
+    # Each part with the sum of squares that it was read from. Its noise lies between what either would have alone; the
+    # product of both keeps simulated coverage within 93 to 97 % with and without favourites (docs/statistics.md).
     parts = [
-        (single_votes, len(prompts)),
-        (_excess(by_prompt, by_cell), n_prompts),
-        (_excess(by_annotator, by_cell), n_annotators),
+        (single_votes, single_votes, len(prompts)),
+        (_excess(by_prompt, by_cell), by_prompt, n_prompts),
+        (_excess(by_annotator, by_cell), by_annotator, n_annotators),
     ]
     if n_cells < len(prompts):  # with one vote per cell there is nothing between votes and cells but noise
-        parts.append((_excess(by_cell, single_votes), n_cells))
-    covariance = np.sum([part for part, _ in parts], axis=0)
-    noise = sum(np.trace(part) ** 2 / max(clusters - 1, 1) for part, clusters in parts)
+        parts.append((_excess(by_cell, single_votes), by_cell, n_cells))
+    covariance = np.sum([part for part, _, _ in parts], axis=0)
+    noise = sum(np.trace(part) * np.trace(read) / max(clusters - 1, 1) for part, read, clusters in parts)
     return covariance, float(np.trace(covariance) ** 2 / noise)
 
 

@@ -125,7 +125,7 @@ def run_sweep(
         selection: Of prompts and seeds.
         seed: Of bootstrap and permutations.
         say: Told what happens.
-        **options: Further ones of `api.run`: keep, reference.
+        **options: Further ones of `api.run`: keep, reference, metric_device.
 
     Raises:
         UsageError: Before anything is made: as `plan_points`, or a metric that cannot be used.

@@ -6,7 +6,6 @@ import re
 from math import nan
 
 import pandas as pd
-import pytest
 from board_runs import card
 
 from leaderboard import charts, wording
@@ -24,39 +23,11 @@ ROWS = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
-    [
-        (0.0106, 0.0141, "[0.0106, 0.0141]"),
-        (1320.8, 1640.1, "[1321, 1640]"),
-        (2.0, 2.0, "[2, 2]"),
-        (-0.5, 0.5, "[-0.50, 0.50]"),
-        (nan, nan, "–"),
-        (0.0, 1e-12, "[0.00000000, 0.00000000]"),
-    ],
-)
-def test_intervals_show_as_many_decimals_as_their_width_supports(low: float, high: float, text: str):
-    assert wording.interval(low, high) == text
-
-
-def test_ranks_are_intervals():
-    assert [wording.rank(1, 1), wording.rank(2, 3), wording.rank(nan, nan)] == ["1", "2–3", ""]
-
-
 def test_plain_leaves_no_markdown_alive():
     nasty = "# <b>*x*</b> [a](b) `c` $d$ :red[e] ~f~ _g_ https://h.example \n\n- i"
     escaped = wording.plain(nasty)
     assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(nasty.split())
     assert not re.search(r"(?<!\\)[!-/:-@\[\]^-`{-~]", escaped)
-
-
-def test_metrics_with_the_same_title_are_told_apart_by_id():
-    cards = {"shine@1:native": card("shine"), "shine@2:native": card("shine", version=2), "w": card("w", "lower")}
-    assert list(wording.metric_titles(cards, list(cards)).values()) == [
-        "Shine ↑ (shine@1:native)",
-        "Shine ↑ (shine@2:native)",
-        "W ↓",
-    ]
 
 
 def test_tables_with_the_same_words_are_told_apart_by_id():

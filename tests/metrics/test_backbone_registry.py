@@ -42,7 +42,9 @@ def test_clips_and_frames_are_not_mixed_up():
 def test_options_that_a_backbone_does_not_take_are_refused():
     with pytest.raises(MetricError, match=r"(?s)shapes cannot be loaded so: .*'frames'.*it takes nothing"):
         load_backbone("shapes", frames=8)
-    with pytest.raises(MetricError, match=r"(?s)i3d:32 cannot be loaded so: .*it takes frames, precision"):
+    with pytest.raises(
+        MetricError, match=r"(?s)i3d:32 cannot be loaded so: .*it takes frames, stride, resize, precision"
+    ):
         load_backbone("i3d:32")
     with pytest.raises(MetricError, match=r"(?s)transformers cannot be loaded so: .*'folder'"):
         load_backbone("transformers")

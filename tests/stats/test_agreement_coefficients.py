@@ -9,6 +9,7 @@ import evalica
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from stepbench.stats import StatisticsError, agreement_interval, gwet_ac2, krippendorff_alpha
 
@@ -101,49 +102,71 @@ def test_ac2_edges():
 
 
 def test_interval_counts_items_and_ratings():
-    result = agreement_interval(EXAMPLE, rng=np.random.default_rng(0))
+    result = agreement_interval(EXAMPLE)
     assert result.estimate == krippendorff_alpha(EXAMPLE)
-    assert result.low < result.estimate < result.high
+    assert result.low < result.estimate < result.high < 1
     assert (result.n, result.n_clusters) == (41, 11)  # the last unit has a single rating
-    assert result == agreement_interval(EXAMPLE, rng=np.random.default_rng(0))
+    assert result.method == "t interval of log(1 - x), jackknife over 11 items"
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    ratings = np.array([[1.0, 2, 4, 4, 5, 3], [1.0, 2, 4, 4, 5, 3]])
+    result = agreement_interval(ratings, coefficient=lambda matrix: float(np.mean(matrix[0]) / 10))
+    assert result.standard_error == pytest.approx(scipy_stats.sem(ratings[0]) / 10)
 
 
 def test_interval_takes_any_coefficient():
     nominal = partial(gwet_ac2, level="nominal", categories=range(1, 6))
-    result = agreement_interval(EXAMPLE, rng=np.random.default_rng(0), coefficient=nominal, draws=200)
+    result = agreement_interval(EXAMPLE, coefficient=nominal)
     assert result.estimate == nominal(EXAMPLE)
     assert result.low < result.estimate < result.high
 
 
-def test_interval_without_variation_counts_undefined_draws():
-    ratings = [[1, 1, 1, 2], [1, 1, 1, 2]]
-    result = agreement_interval(ratings, rng=np.random.default_rng(0), draws=100)
-    undefined = int(result.method.split()[-2])
-    assert 15 < undefined < 50  # (3/4)^4 = 32 % of resamples miss the only different item
-    assert result.low == 1.0
-    constant = agreement_interval(np.ones((2, 5)), rng=np.random.default_rng(0), draws=10)
-    assert math.isnan(constant.low)
-    assert constant.method.endswith("10 undefined")
+def test_items_of_one_prompt_are_left_out_together():
+    rng = np.random.default_rng(3)
+    ratings = np.clip(np.round(3 + rng.normal(0, 1, 20) + rng.normal(0, 0.7, (3, 20))), 1, 5)
+    once = agreement_interval(ratings)
+    copied = agreement_interval(np.repeat(ratings, 4, axis=1), clusters=np.repeat(np.arange(20), 4))
+    naive = agreement_interval(np.repeat(ratings, 4, axis=1))
+    assert (copied.n, copied.n_clusters) == (240, 20)
+    assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
+    assert naive.high - naive.low < 0.6 * (once.high - once.low)
+
+
+@pytest.mark.parametrize("coefficient", [krippendorff_alpha, gwet_ac2])
+def test_without_any_disagreement_there_is_no_interval(coefficient):
+    result = agreement_interval([[1, 1, 1, 2], [1, 1, 1, 2]], coefficient=coefficient)
+    assert (result.estimate, result.method) == (1.0, "no interval: no disagreement on 4 items")
+    assert math.isnan(result.low)
+
+
+def test_what_hangs_on_one_item():
+    one_differs = agreement_interval([[1, 1, 1, 2], [1, 1, 1, 1]])
+    assert one_differs.method == "no interval: without one of the items the coefficient is undefined"
+    assert math.isnan(one_differs.high)
+    ratings = np.ones((2, 50))
+    ratings[0, 0] = 2
+    chance_free = agreement_interval(ratings, coefficient=partial(gwet_ac2, level="nominal", categories=[1, 2]))
+    assert chance_free.method == "t interval, jackknife over 50 items"
+    assert chance_free.low < chance_free.estimate < chance_free.high == 1.0
+    assert agreement_interval(np.ones((2, 5))).method == "no interval: the coefficient is undefined without variation"
 
 
 def test_interval_needs_two_items():
-    result = agreement_interval([[1, NAN], [2, 3]], rng=np.random.default_rng(0))
+    result = agreement_interval([[1, NAN], [2, 3]])
     assert math.isnan(result.low)
     assert result.method == "no interval: fewer than two items with two ratings"
 
 
-@pytest.mark.slow
-def test_interval_coverage():
-    # Population alpha of two raters with a shared normal part: the correlation, 1 / (1 + 0.5^2).
-    rng = np.random.default_rng(2)
-    covered = 0
-    for _ in range(600):
-        ratings = rng.normal(size=60) + rng.normal(0, 0.5, (2, 60))
-        result = agreement_interval(
-            ratings, rng=rng, coefficient=partial(krippendorff_alpha, level="interval"), draws=200
-        )
-        covered += result.low <= 1 / 1.25 <= result.high
-    assert 0.90 <= covered / 600 <= 0.97  # the percentile bootstrap is a little short
+def test_the_bootstrap_is_near_the_jackknife_and_counts_undefined_draws():
+    rng = np.random.default_rng(4)
+    ratings = np.clip(np.round(rng.normal(3, 1, 80) + rng.normal(0, 0.8, (4, 80))), 1, 5)
+    ours = agreement_interval(ratings, method="bootstrap", rng=np.random.default_rng(0), draws=2000)
+    jackknife = agreement_interval(ratings)
+    assert (ours.low, ours.high) == pytest.approx((jackknife.low, jackknife.high), abs=0.04)
+    assert ours == agreement_interval(ratings, method="bootstrap", rng=np.random.default_rng(0), draws=2000)
+    few = agreement_interval([[1, 1, 1, 2], [1, 1, 1, 1]], method="bootstrap", rng=np.random.default_rng(0), draws=100)
+    assert 15 < int(few.method.split()[-2]) < 50  # (3/4)^4 = 32 % of resamples miss the only different item
 
 
 @pytest.mark.parametrize(
@@ -154,8 +177,11 @@ def test_interval_coverage():
         (lambda: krippendorff_alpha([[1, float("inf")]]), "finite or NaN, got an infinite one"),
         (lambda: krippendorff_alpha(EXAMPLE, "cardinal"), "level must be one of nominal, .* got 'cardinal'"),
         (lambda: krippendorff_alpha([[-1, 2], [1, 2]], "ratio"), "a ratio scale starts at zero, got -1.0"),
-        (lambda: agreement_interval(EXAMPLE, rng=np.random.default_rng(0), draws=0), "draws must be at least 1, got 0"),
-        (lambda: agreement_interval(EXAMPLE, rng=np.random.default_rng(0), level=2), "level must lie between 0 and 1"),
+        (lambda: agreement_interval(EXAMPLE, draws=0), "draws must be at least 1, got 0"),
+        (lambda: agreement_interval(EXAMPLE, level=2), "level must lie between 0 and 1"),
+        (lambda: agreement_interval(EXAMPLE, method="delta"), "method must be 'jackknife' or 'bootstrap', got 'delta'"),
+        (lambda: agreement_interval(EXAMPLE, method="bootstrap"), "a bootstrap draws at random and got no rng"),
+        (lambda: agreement_interval(EXAMPLE, clusters=[1]), "clusters must give one label per value: 12 values"),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from stepbench.stats import StatisticsError, detectable_effect, paired_difference, sign_test
+from stepbench.stats import StatisticsError, detectable_effect, holm, paired_difference, sign_test
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -103,6 +103,8 @@ def test_no_prompt_and_one_prompt():
         ([1.0, 2.0], [1.0, float("inf")], {}, "b must be finite"),
         ([1.0, 2.0], [1.0, 3.0], {"level": 1.0}, "level must lie between 0 and 1, got 1.0"),
         ([1.0, 2.0], [1.0, 3.0], {"draws": 0}, "draws must be at least 1, got 0"),
+        ([1.0, 2.0], [1.0, 3.0], {"interval": "z"}, "interval must be 't' or 'bca', got 'z'"),
+        ([1.0, 2.0], [1.0, 3.0], {"clusters": ["p"]}, "one label per value: 2 values, labels of shape"),
     ],
 )
 def test_paired_difference_refuses(a, b, options, message):
@@ -150,6 +152,37 @@ def test_interval_coverage():
 def test_sign_test_on_the_tallies_of_the_step_video_report(wins, losses, p):
     assert sign_test(wins, losses) == pytest.approx(p, abs=0.005)
     assert sign_test(wins, losses) == pytest.approx(scipy_stats.binomtest(wins, wins + losses).pvalue)
+
+
+def test_no_annotator_of_the_step_video_report_separates_the_models():
+    # Wins, ties, losses of 128 prompts each.
+    tallies = ((59, 22, 47), (46, 47, 35), (54, 41, 33))
+    assert all(sum(tally) == 128 for tally in tallies)
+    p = [sign_test(wins, losses) for wins, _, losses in tallies]
+    assert [round(value, 3) for value in p] == [0.285, 0.266, 0.031]
+    assert holm(p).min() > 0.05
+    # The same p from prompts: +1, 0 and -1 by prompt, signs flipped.
+    outcomes = np.repeat([1.0, 0.0, -1.0], tallies[2])
+    flips = paired_difference(np.zeros(128), outcomes, rng=rng(), draws=40_000)
+    assert flips.p == pytest.approx(p[2], abs=0.005)
+
+
+def test_seeds_are_averaged_within_the_prompt():
+    a, b = rng(12).normal(size=(2, 60))
+    prompts = np.arange(60) % 20
+    averaged = paired_difference(a.reshape(3, 20).mean(axis=0), b.reshape(3, 20).mean(axis=0), rng=rng())
+    clustered = paired_difference(a, b, rng=rng(), clusters=prompts)
+    assert (clustered.n, clustered.wins) == (20, averaged.wins)
+    assert (clustered.low, clustered.p) == pytest.approx((averaged.low, averaged.p))
+
+
+def test_bca_follows_the_skew_of_the_differences():
+    differences = rng(13).exponential(size=60)
+    result = paired_difference(np.zeros(60), differences, rng=rng(), interval="bca", draws=20_000)
+    expected = scipy_stats.bootstrap((differences,), np.mean, n_resamples=20_000, method="BCa", rng=rng(14))
+    assert (result.low, result.high) == pytest.approx(tuple(expected.confidence_interval), abs=0.02)
+    assert result.high - result.estimate > result.estimate - result.low
+    assert "bca bootstrap" in result.method
 
 
 def test_sign_test_edges():

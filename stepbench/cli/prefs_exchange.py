@@ -1,0 +1,132 @@
+"""`stepbench prefs export STUDY --to dpo -o PATH` and `stepbench prefs import STUDY FILE --from csv`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from stepbench.cli.options import Json
+from stepbench.cli.output import note, print_records
+from stepbench.errors import ExitCode
+
+Format = Literal["dpo", "trl", "videoalign", "arena", "labelstudio", "argilla", "csv", "parquet"]
+ForTraining = Parameter(group="Preferences for training (dpo, trl)")
+
+
+def export(
+    study: str,
+    /,
+    *,
+    to: Format,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    url_prefix: str = "",
+    dimension: Annotated[str, ForTraining] = "overall",
+    min_votes: Annotated[int, ForTraining] = 1,
+    min_margin: Annotated[float, ForTraining] = 0.0,
+    max_pairs_per_prompt: Annotated[int | None, ForTraining] = None,
+    same_generator: Annotated[Literal["any", "prefer", "require"], ForTraining] = "any",
+    people_only: Annotated[bool, ForTraining, Parameter(negative="")] = False,
+    val: Annotated[float, ForTraining] = 0.1,
+    test: Annotated[float, ForTraining] = 0.1,
+    evaluation_suite: Annotated[list[str] | None, ForTraining, Parameter(negative="")] = None,
+    runs: Annotated[list[Path] | None, ForTraining, Parameter(negative="")] = None,
+    copy_clips: Annotated[bool, ForTraining, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Write the votes of a study in the form of another tool, or as preferences to train on.
+
+    dpo and trl write pairs that most votes agree on, divided by prompt; a prompt of an evaluation suite stops them.
+    csv and parquet hold every judgement that stands; arena and videoalign those that count.
+
+    Args:
+        study: Folder, SQLite file or URL of a study, or a file of votes (.csv, .parquet).
+        out: File, or of dpo and trl a folder (of dpo also FILE.jsonl).
+        url_prefix: Of labelstudio and argilla: put before the paths of clips, such as /data/local-files/?d=
+        dimension: Whose votes decide.
+        min_votes: Votes that a pair needs.
+        min_margin: Votes for the winner minus votes for the loser, as a share of all votes of the pair.
+        max_pairs_per_prompt: Keep the clearest so many.
+        same_generator: Whether both clips should be of one generator.
+        people_only: Leave out votes of simulated annotators.
+        val: Share of prompt families held out for looking at while training.
+        test: Share held out to the end.
+        evaluation_suite: Suites whose prompts must not be trained on; every installed one unless given.
+        runs: Folders of runs whose lossless clips are taken instead of the study's compressed ones; ./runs by default.
+        copy_clips: Copy the clips into the folder, so that it can travel; trl always does.
+    """
+    from stepbench.preferences.study_tables import read_tables
+
+    tables = read_tables(study)
+    if to not in ("dpo", "trl"):
+        from stepbench.preferences.formats.exchange import write_votes
+
+        written = write_votes(tables, out, to, url_prefix=url_prefix)
+        if json:
+            print_records([{"file": str(out), "judgements": written.judgements, "of": written.of}])
+        for text in written.notes:
+            note(text)
+        note(f"{out}: {written.judgements} of {written.of} judgements")
+        return ExitCode.OK
+    from stepbench.preferences.dpo.clip_files import ClipFinder
+    from stepbench.preferences.dpo.export_preferences import PreferenceSource, export_preferences
+    from stepbench.preferences.dpo.leaks import evaluation_texts
+    from stepbench.preferences.dpo.rules import PairRules
+    from stepbench.preferences.dpo.splits import SplitShares
+
+    exported = export_preferences(
+        PreferenceSource(
+            votes=tables.votes, facts=tables.facts, clips=ClipFinder(tables.folder, runs or [Path("runs")])
+        ),
+        out,
+        rules=PairRules(
+            dimension=dimension,
+            min_votes=min_votes,
+            min_margin=min_margin,
+            max_pairs_per_prompt=max_pairs_per_prompt,
+            same_generator=same_generator,
+            people_only=people_only,
+        ),
+        shares=SplitShares(val=val, test=test),
+        evaluation=evaluation_texts(evaluation_suite),
+        copy=copy_clips or to == "trl",
+        dataset_card=to == "trl",
+    )
+    if json:
+        print_records([exported.content])
+    for text in exported.lines():
+        note(text)
+    return ExitCode.OK
+
+
+def import_(
+    study: str,
+    file: Path,
+    /,
+    *,
+    from_: Annotated[Format, Parameter(name="--from")],
+    protocol: str | None = None,
+    json: Json = False,
+) -> int:
+    """Bring in votes that were exported, or given in another tool.
+
+    Votes that the study has already, by vote_id, are not stored again. labelstudio and argilla files belong to the
+    study that they were exported from.
+
+    Args:
+        study: A study, which gets the votes; a new folder, which becomes one; or FILE.parquet or FILE.csv, which is
+            written as a plain table of votes.
+        file: What to read; of dpo and trl also the export's folder.
+        from_: Its format.
+        protocol: Of a new study, by name or as a TOML file; the first built-in one that asks what was answered.
+    """
+    from stepbench.preferences.import_votes import import_votes
+
+    done = import_votes(study, file, from_, protocol=protocol)
+    if json:
+        print_records([{"study": study, "judgements": done.judgements, "new": done.new, "simulated": done.simulated}])
+    note(f"{study}: {done.judgements} judgements in {file}, {done.new} of them new")
+    if done.simulated:
+        note(f"SIMULATED: {done.simulated} of them are by programs")
+    return ExitCode.OK

@@ -1,0 +1,140 @@
+"""All pairs that some runs allow: the same prompt and seed, two generators, both clips there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from stepbench.comparability import field_differences
+from stepbench.errors import NotComparableError, NothingSelectedError, UsageError
+from stepbench.preferences.pair_table import neutral_id
+from stepbench.runs.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Two clips that may be planned as a pair.
+
+    Attributes:
+        first: Row of the first run's samples, with `model`, `run` and `file` (the clip to be shown).
+        second: The same of the second run.
+    """
+
+    pair_id: str
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+    @property
+    def prompt_id(self) -> str:
+        """The prompt of both."""
+        return self.first["prompt_id"]
+
+    @property
+    def couple(self) -> tuple[str, str]:
+        """The two models."""
+        return self.first["model"], self.second["model"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What can be planned, and how many pairs cannot, by reason."""
+
+    pairs: tuple[Candidate, ...]
+    left_out: dict[str, int]
+
+
+def find_candidates(runs: Sequence[Run], known_models: dict[str, str], allow_incomparable: str | None) -> Candidates:
+    """Every pair of every two runs.
+
+    Args:
+        runs: At least two.
+        known_models: Run id -> model, of runs that the study knows already.
+        allow_incomparable: Why runs on unequal suites or texts are wanted all the same.
+
+    Raises:
+        UsageError: Fewer than two runs, one of them twice, or a blank reason.
+        NotComparableError: Suite or texts differ; names the fields.
+        NothingSelectedError: Not one pair is left.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise UsageError(f"a study compares two or more different runs, got {', '.join(names) or 'none'}")
+    check_same_prompts(runs, allow_incomparable)
+    models = model_names(runs, known_models)
+    samples = {run.name: _samples(run, models[run.name]) for run in runs}
+    pairs: list[Candidate] = []
+    left_out: Counter[str] = Counter()
+    for one, two in combinations(names, 2):
+        for key in sorted(samples[one].keys() | samples[two].keys()):
+            first, second = samples[one].get(key), samples[two].get(key)
+            problem = _problem(first, second)
+            if problem or first is None or second is None:
+                left_out[problem] += 1
+                continue
+            pair_id = neutral_id("real", first["sample_key"], second["sample_key"])
+            pairs.append(Candidate(pair_id=pair_id, first=first, second=second))
+    if not pairs:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in left_out.items())
+        raise NothingSelectedError(
+            f"the runs {', '.join(names)} have no pair to judge ({reasons})", hint="run them on the same prompts, seeds"
+        )
+    return Candidates(tuple(pairs), dict(left_out))
+
+
+def check_same_prompts(runs: Sequence[Run], allow_incomparable: str | None) -> None:
+    """Raise `NotComparableError` unless all runs were made from one suite with the same words sent."""
+    if allow_incomparable is not None and not allow_incomparable.strip():
+        raise UsageError("incomparable runs need a reason, got a blank one", hint="say why in a few words")
+    for run in runs[1:]:
+        found = [
+            difference
+            for difference in field_differences(runs[0], run)
+            if difference.field.startswith(("suite", "text sent"))
+        ]
+        if found and allow_incomparable is None:
+            raise NotComparableError(
+                f"runs {runs[0].name} and {run.name} cannot be judged side by side; they differ in"
+                + "".join(f"\n  {difference}" for difference in found),
+                hint='run both on the same suite, or pass --allow-incomparable "REASON"',
+            )
+
+
+def model_names(runs: Sequence[Run], known: dict[str, str]) -> dict[str, str]:
+    """Run id -> what its model is called: the generator's name, or the run's id where two runs share a generator."""
+    names = dict(known)
+    uses = Counter(run.generator_name for run in runs)
+    for run in runs:
+        if run.name not in names:
+            taken = run.generator_name in names.values() or uses[run.generator_name] > 1
+            names[run.name] = run.name if taken else run.generator_name
+    return names
+
+
+def _samples(run: Run, model: str) -> dict[tuple[str, int], dict[str, Any]]:
+    rows = run.samples().to_dict(orient="records")
+    return {(row["prompt_id"], int(row["seed"])): row | _place(run, row, model) for row in rows}
+
+
+def _place(run: Run, row: dict[str, Any], model: str) -> dict[str, Any]:
+    # The master is what was scored; a run that dropped its masters still has the previews.
+    files = [run.folder / row[name] for name in ("clip", "preview") if isinstance(row[name], str)]
+    file: Path | None = next((path for path in files if path.is_file()), None)
+    return {"model": model, "run": run.name, "file": file}
+
+
+def _problem(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:
+    if first is None or second is None:
+        return "planned in one of the two runs only"
+    if first["text"] != second["text"]:
+        return "the words sent differ"
+    if first["outcome"] != "ok" or second["outcome"] != "ok":
+        return "not made by both (failed, refused or not yet tried)"
+    if first["file"] is None or second["file"] is None:
+        return "the clip's file is missing"
+    if first["clip_sha256"] == second["clip_sha256"]:
+        return "both clips are the same"
+    return ""

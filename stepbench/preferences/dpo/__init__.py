@@ -1,0 +1,1 @@
+"""From votes to preference pairs that `stepbench train dpo` learns from."""

@@ -1,0 +1,1 @@
+"""Votes in the forms that other tools read and write."""

@@ -1,0 +1,87 @@
+"""How far annotators agree on the same clips: Krippendorff's alpha and Gwet's AC2, with intervals."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stepbench.preferences.ratings.counting import Table
+from stepbench.preferences.ratings.head_to_head import oriented
+from stepbench.preferences.ratings.mean_ratings import SCALE
+from stepbench.stats.agreement import Level, agreement_interval, gwet_ac2, krippendorff_alpha
+
+_CODES = {"1": 0, "tie": 1, "2": 2, "both_bad": 3}
+
+
+def agreement_table(
+    pairwise: Table, ratings: Table, *, rng: np.random.Generator, draws: int = 1000, level: float = 0.95
+) -> Table:
+    """Agreement per dimension: of verdicts as categories, of 1 to 5 ratings as ranks.
+
+    Args:
+        pairwise: As `CountedVotes.pairwise`; an item is a pair of clips, whichever side they stood on.
+        ratings: As `CountedVotes.ratings`; an item is a clip of a prompt.
+        rng: Source of the resamples.
+        draws: Number of resamples.
+        level: Coverage of the intervals.
+
+    Returns:
+        One row per dimension, kind of judgement and coefficient: dimension, judgement, coefficient, scale, value, low,
+        high, items (judged twice or more), judgements, method.
+    """
+    tables: list[tuple[str, str, Level, Any, np.ndarray]] = []
+    verdicts = _pair_items(pairwise)
+    for dimension, group in verdicts.groupby("dimension"):
+        tables.append((str(dimension), "verdict", "nominal", tuple(_CODES.values()), _matrix(group)))
+    rated = _clip_items(ratings)
+    for dimension, group in rated.groupby("dimension"):
+        tables.append((str(dimension), "rating", "ordinal", SCALE, _matrix(group)))
+    rows = []
+    for dimension, judgement, scale, categories, matrix in tables:
+        coefficients = {
+            "Krippendorff's alpha": partial(krippendorff_alpha, level=scale),
+            "Gwet's AC2" if scale == "ordinal" else "Gwet's AC1": partial(
+                gwet_ac2, level=scale, categories=categories if judgement == "rating" else None
+            ),
+        }
+        for name, coefficient in coefficients.items():
+            found = agreement_interval(matrix, rng=rng, coefficient=coefficient, draws=draws, level=level)
+            rows.append(
+                {
+                    "dimension": dimension,
+                    "judgement": judgement,
+                    "coefficient": name,
+                    "scale": scale,
+                    "value": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "items": found.n_clusters,
+                    "judgements": found.n,
+                    "method": found.method,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _pair_items(pairwise: Table) -> Table:
+    """One row per verdict: item, annotator, value. Clips, not models, fix which is first: both may be of one model."""
+    first = pairwise["clip_sha256_a"].astype(str) + pairwise["model_a"].astype(str)
+    second = pairwise["clip_sha256_b"].astype(str) + pairwise["model_b"].astype(str)
+    sides = oriented(pairwise.assign(model_a=first, model_b=second))
+    return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
+
+
+def _clip_items(ratings: Table) -> Table:
+    on_a = ratings["rated_clip"] == "a"
+    clip = ratings["clip_sha256_a"].where(on_a, ratings["clip_sha256_b"]).astype(str)
+    model = ratings["model_a"].where(on_a, ratings["model_b"]).astype(str)
+    return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + model + " " + clip, value=ratings["rating"])
+
+
+def _matrix(judgements: Table) -> np.ndarray:
+    """(annotators, items); who judged an item several times (in several pairs) counts with the first of it."""
+    table = judgements.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
+    return table.to_numpy(dtype=float)

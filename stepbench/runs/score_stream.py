@@ -1,0 +1,191 @@
+"""Score clip after clip: the next one is decoded meanwhile, and on a GPU several clips share a pass of each network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from stepbench.executors.local import Lost, run_tasks
+from stepbench.runs.clip_features import features_of_clips
+from stepbench.runs.metric_set import ChosenMetric
+from stepbench.runs.score_worker import ReadTask, ScoredClip, ScoreTask, all_failed, read_task, score_rows, unscored
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CLIPS_PER_PASS = {"cpu": 1, "cuda": 8}
+"""On a CPU, networks gain nothing from a second clip, and give other last bits with one. On a GPU every pass has
+exactly so many, so that the company a clip is in does not change its numbers."""
+
+TASKS_AT_ONCE = 4
+"""Tasks that a worker process gets at a time, so that it can decode ahead; a kill redoes at most so many."""
+
+Scored = tuple[ScoreTask, ScoredClip]
+Scorer = Callable[[Iterable[ScoreTask]], Iterator[Scored]]
+
+
+def run_scoring(
+    metrics: Sequence[ChosenMetric], tasks: Sequence[ScoreTask], *, workers: int = 1, device: str = "cpu"
+) -> Generator[Scored]:
+    """Score every task, in this process or in several, and yield each as it is done; a lost one has failed.
+
+    Args:
+        metrics: Those that the tasks name by their ids.
+        tasks: Clips, each with what it lacks.
+        workers: Processes; their number never changes a value.
+        device: Where networks compute.
+
+    Raises:
+        StepbenchError: A worker cannot be built.
+    """
+    yield from score_with(partial(_make_scorer, metrics, device), tasks, workers=workers)
+
+
+def score_with(make_scorer: Callable[[], Scorer], tasks: Sequence[ScoreTask], *, workers: int) -> Generator[Scored]:
+    """As `run_scoring`, by any scorer.
+
+    Args:
+        make_scorer: Builds the scorer, once per process; must be picklable when there are several.
+        tasks: Clips, each with what it lacks.
+        workers: Processes.
+    """
+    if workers == 1:
+        yield from make_scorer()(tasks)
+        return
+    size = max(1, min(TASKS_AT_ONCE, len(tasks) // (2 * workers)))
+    batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    again: list[ScoreTask] = []
+    for batch, result in _in_processes(make_scorer, batches, workers):
+        if not isinstance(result, Lost):
+            yield from zip(batch, result, strict=True)
+        elif len(batch) == 1:
+            yield batch[0], all_failed(batch[0], result.reason)
+        else:
+            again += batch  # one of them ended the worker; alone, the others do not suffer for it
+    for (task,), result in _in_processes(make_scorer, [[task] for task in again], workers):
+        yield task, all_failed(task, result.reason) if isinstance(result, Lost) else result[0]
+
+
+def _in_processes(
+    make_scorer: Callable[[], Scorer], batches: Sequence[Sequence[ScoreTask]], workers: int
+) -> Iterator[tuple[Any, Any]]:
+    yield from run_tasks(partial(_batch_scorer, make_scorer), batches, workers=workers)
+
+
+def _batch_scorer(make_scorer: Callable[[], Scorer]) -> Callable[[Sequence[ScoreTask]], list[ScoredClip]]:
+    return partial(_scores_of_batch, make_scorer())
+
+
+def _scores_of_batch(scorer: Scorer, batch: Sequence[ScoreTask]) -> list[ScoredClip]:
+    return [done for _, done in scorer(batch)]
+
+
+def _make_scorer(metrics: Sequence[ChosenMetric], device: str) -> Scorer:
+    from metrics.registry import build
+
+    built = {one.metric_id: build(one.built_as, **one.options).to(device) for one in metrics}
+    makers = {one.feature_id: built[one.metric_id] for one in metrics if one.feature_id}
+    return partial(score_stream, built, makers, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Halfway:
+    """A clip whose rows are there and whose features are still to be made."""
+
+    task: ScoreTask
+    frames: np.ndarray | str
+    rows: list[dict[str, Any]]
+    seconds: float
+
+
+def score_stream(
+    metrics: dict[str, Any], makers: dict[str, Any], device: str, tasks: Iterable[ScoreTask]
+) -> Iterator[Scored]:
+    """Score tasks in their order, holding no more than one pass of clips and the one that is read ahead.
+
+    Args:
+        metrics: metric_id -> metric.
+        makers: feature_id -> a set metric that makes these features.
+        device: Where networks compute.
+        tasks: Clips, each with what it lacks.
+    """
+    per_pass = CLIPS_PER_PASS[device.partition(":")[0]]
+    waiting: list[_Halfway] = []
+    for task, read in _read_ahead(metrics, tasks):
+        waiting.append(_halfway(metrics, task, read, device))
+        if len(waiting) >= per_pass:
+            yield from _finished(makers, waiting, per_pass)
+            waiting = []
+    yield from _finished(makers, waiting, per_pass)
+
+
+def _halfway(metrics: dict[str, Any], task: ScoreTask, read: ReadTask, device: str) -> _Halfway:
+    started = time.perf_counter()
+    try:
+        rows = score_rows(metrics, task, read, device)
+    except Exception as error:  # noqa: BLE001 - one clip that is like no other must not lose the rest
+        rows = unscored(task, "failed", f"{type(error).__name__}: {error}")
+    frames = read.clip if isinstance(read.clip, str) else read.clip.frames
+    return _Halfway(task=task, frames=frames, rows=rows, seconds=time.perf_counter() - started)
+
+
+def _finished(makers: dict[str, Any], waiting: Sequence[_Halfway], per_pass: int) -> Iterator[Scored]:
+    started = time.perf_counter()
+    found: list[dict[str, np.ndarray | str]] = [{} for _ in waiting]
+    for feature_id in dict.fromkeys(one for half in waiting for one in half.task.features):
+        places = [place for place, half in enumerate(waiting) if feature_id in half.task.features]
+        made = features_of_clips(makers[feature_id], [waiting[place].frames for place in places], per_pass)
+        for place, one in zip(places, made, strict=True):
+            found[place][feature_id] = one
+    share = (time.perf_counter() - started) / max(len(waiting), 1)
+    for half, made in zip(waiting, found, strict=True):
+        yield (
+            half.task,
+            ScoredClip(
+                rows=half.rows,
+                features={key: one for key, one in made.items() if not isinstance(one, str)},
+                no_features={key: one for key, one in made.items() if isinstance(one, str)},
+                seconds=half.seconds + share,
+            ),
+        )
+
+
+class _Reading(threading.Thread):
+    """A task being decoded. A daemon, so that a program that is told to stop does not wait for a slow disk."""
+
+    def __init__(self, task: ScoreTask, with_reference: bool) -> None:
+        super().__init__(daemon=True)
+        self.task = task
+        self._with_reference = with_reference
+        self._read: ReadTask | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._read = read_task(self.task, with_reference=self._with_reference)
+        except Exception as error:  # noqa: BLE001 - what went wrong in this thread is told in the clip's rows
+            self._read = ReadTask(clip=f"{type(error).__name__}: {error}", reference=None)
+
+    def result(self) -> ReadTask:
+        """What was read, once it is."""
+        self.join()
+        assert self._read is not None
+        return self._read
+
+
+def _read_ahead(metrics: dict[str, Any], tasks: Iterable[ScoreTask]) -> Iterator[tuple[ScoreTask, ReadTask]]:
+    """Every task with its clips. While one is worked on, the next is decoded; never more than that."""
+    ahead: _Reading | None = None
+    for task in tasks:
+        with_reference = any("reference" in metrics[metric_id].card.needs for metric_id in task.metrics)
+        current, ahead = ahead, None
+        read = current.result() if current else None
+        ahead = _Reading(task, with_reference)
+        if current and read:
+            yield current.task, read
+    if ahead:
+        yield ahead.task, ahead.result()

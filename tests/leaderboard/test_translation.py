@@ -1,0 +1,49 @@
+"""Interface texts: every one in every language, with the same values to fill in."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import leaderboard
+from leaderboard.translation import LANGUAGES, Words, language_of, pages, placeholders
+
+FOLDER = Path(leaderboard.__file__).with_name("words")
+
+
+@pytest.mark.parametrize("page", pages())
+def test_each_text_is_there_in_every_language_with_the_same_values(page):
+    texts = tomllib.loads((FOLDER / f"{page}.toml").read_text(encoding="utf-8"))
+    assert texts
+    for key, by_language in texts.items():
+        assert list(by_language) == list(LANGUAGES), f"{page}.{key}"
+        assert all(text.strip() for text in by_language.values()), f"{page}.{key}"
+        wanted = {language: placeholders(text) for language, text in by_language.items()}
+        assert len(set(map(frozenset, wanted.values()))) == 1, f"{page}.{key} wants other values: {wanted}"
+
+
+def test_words_speak_the_language_and_refuse_unknown_texts():
+    assert Words("frame", "ja")("language") == "表示言語"
+    with pytest.raises(KeyError, match="no_such_text"):
+        Words("frame", "en")("no_such_text")
+
+
+@pytest.mark.parametrize(
+    ("asked", "locale", "language"),
+    [
+        ("zh", "ja-JP", "zh"),
+        (None, "ja-JP", "ja"),
+        (None, "ZH", "zh"),
+        ("xx", "fr-FR", "en"),
+        (None, None, "en"),
+        ("<script>", "", "en"),
+    ],
+)
+def test_the_address_wins_then_the_browser_then_english(asked, locale, language):
+    assert language_of(asked, locale) == language
+
+
+def test_placeholders():
+    assert placeholders("{n} of {total} {{}}") == {"n", "total"}

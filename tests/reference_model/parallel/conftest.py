@@ -42,5 +42,3 @@ def on_ranks(rank_host: Any) -> Callable[..., list[Any]]:
         return [value for _, value in answers]
 
     return run
-
-

@@ -150,5 +150,3 @@ def blended_decoding(latent_frames: int, how: str) -> tuple[bool, int]:
         decoded.clear()
         pipeline_of(StepVideoTransformer(FOUR_HEADS), ParallelConfig(ulysses=torch.distributed.get_world_size()), vae)
         return torch.equal(vae.decode(latents), expected), len(decoded)
-
-

@@ -30,7 +30,7 @@ def serve(connection: Connection) -> None:
         try:
             size, check, arguments = connection.recv()
         except EOFError:
-            return
+            os._exit(0)  # nothing to tidy up, and doing so takes seconds
         connection.send(_run(size, check, arguments))
 
 

@@ -1,4 +1,4 @@
-"""What every process computes, holds and receives, by formula: the cost of degrees of parallelism before any GPU is hired.
+"""What every process computes, holds and receives, by formula: the cost of parallelism before any GPU is hired.
 
 Numbers that a collective moves are counted as those that one process receives, with the algorithms that need the least:
 a ring for all-reduce (2 (n - 1) / n of the tensor) and all-gather, pairs for all-to-all ((n - 1) / n).
@@ -20,8 +20,8 @@ from reference_model.vae.lengths import LATENT_FRAMES_PER_CHUNK, pixel_frames
 REPLICATED_SHARE = 0.0177
 """Share of a step that does not shrink with the number of GPUs; the one constant that is fitted and not counted.
 
-Of the seven times of xDiT's report it takes the two on eight GPUs. Kernels that get smaller, launches and waiting are in
-it; tensor and sequence parallelism lose the same there, although they differ tenfold in what they send.
+It is what the time of Ulysses on eight GPUs in xDiT's report leaves: kernels that get smaller, launches, waiting.
+Tensor parallelism loses about the same there, although it sends twelve times as much.
 """
 
 
@@ -129,7 +129,7 @@ def step_share(
 def _step_flops(
     cfg: TransformerConfig, tokens: int, share: int, words: tuple[int, int], parallel: ParallelConfig
 ) -> int:
-    """Of one sample: the blocks on this process' tokens and heads, its tokens' output; embeddings are computed by all."""
+    """Of one sample: blocks and output for this process' tokens and heads; embeddings are computed by all."""
     visible = words[0] + (words[1] if cfg.clip_channels is not None else 0)
     block = costs.total(costs.transformer_block(cfg, share, visible))
     among_own, among_all = 4 * share * share * cfg.width, 4 * tokens * tokens * cfg.width // parallel.ulysses

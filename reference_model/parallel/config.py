@@ -31,7 +31,7 @@ class ParallelConfig:
         for name in ("tensor", "ulysses"):
             degree = getattr(self, name)
             if not isinstance(degree, int) or isinstance(degree, bool) or degree < 1:
-                raise ConfigError(f"{name} must be a whole number from 1 up, got {degree!r}")
+                raise ConfigError(f"{name} must be a whole number from 1 up, got {degree!r}", hint="1 means not at all")
 
     @property
     def processes(self) -> int:
@@ -62,8 +62,9 @@ class ParallelConfig:
             ConfigError: If not, with the way to start them.
         """
         if started != self.processes:
+            takes = "1 process" if self.processes == 1 else f"{self.processes} processes"
             raise ConfigError(
-                f"{self} takes {self.processes} processes, but {started} {'was' if started == 1 else 'were'} started",
+                f"{self} takes {takes}, but {started} {'was' if started == 1 else 'were'} started",
                 hint=f"start torchrun --standalone --nproc-per-node {self.processes}, or choose degrees whose product "
                 f"is {started}",
             )

@@ -78,7 +78,7 @@ def on_all_ranks(spec: str, options: ParallelOptions, work: Callable[[Generator]
     try:
         from stepbench.generators.step_video_ranks import spread
 
-        made = spread(spec, options.config())
+        made = spread(spec, options.config(), started=started_processes())
     except StepbenchError as error:
         if rank == 0:
             raise

@@ -11,12 +11,13 @@ from stepbench.generators.registry import make_generator
 from stepbench.generators.step_video import StepVideoGenerator
 
 
-def spread(spec: str, parallel: ParallelConfig) -> StepVideoGenerator:
+def spread(spec: str, parallel: ParallelConfig, *, started: int) -> StepVideoGenerator:
     """This process' part of a generator; all processes call it alike. Nothing is loaded before the first clip.
 
     Args:
         spec: `step-video:FOLDER` or a packaged name.
         parallel: Degrees.
+        started: Processes of the job.
 
     Raises:
         UsageError: Another generator, or degrees that fit neither the model nor the number of processes.
@@ -30,7 +31,7 @@ def spread(spec: str, parallel: ParallelConfig) -> StepVideoGenerator:
         )
     try:
         parallel.require_heads(made.preset.transformer)
-        parallel.require_processes(int(os.environ.get("WORLD_SIZE", "1")))
+        parallel.require_processes(started)
     except ReferenceModelError as error:
         raise UsageError(f"{made.card.name}: {error.message}", hint=error.hint) from error
     from reference_model.parallel.ranks import PATIENCE

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[2] / "data"))
+TESTS = Path(__file__).parents[2]
+sys.path.append(str(TESTS / "data"))
+sys.path.append(str(TESTS / "reference_model" / "training"))
 
 import toy_process
 

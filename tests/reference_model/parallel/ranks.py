@@ -26,6 +26,7 @@ def be_a_rank(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module")  # as `distributed.start` does
             store = dist.FileStore(str(folder / "store"), size)
             dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
             connection.send(("done", check(*arguments)))

@@ -43,13 +43,13 @@ def test_a_folder_is_read_in_parts_and_makes_the_same_clips(on_ranks, folder, pa
 
 
 def test_degrees_that_do_not_fit_are_refused_before_loading(on_ranks, folder):
-    heads, processes = ParallelConfig(ulysses=3), ParallelConfig(tensor=4)
+    heads, processes = ParallelConfig(ulysses=3), ParallelConfig(tensor=2, guidance=True)
     for said in on_ranks(3, rank_loading.refused, folder, heads):
         assert said.startswith(
             "ulysses x tensor must divide the 2 attention heads, got 3 x 1\n  hint: the product may be 1, 2;"
         )
     for said in on_ranks(2, rank_loading.refused, folder, processes):
-        assert said.startswith("guidance 1 x ulysses 1 x tensor 4 takes 4 processes, but 2 were started")
+        assert said.startswith("guidance 2 x ulysses 1 x tensor 2 takes 4 processes, but 2 were started")
         assert "torchrun --standalone --nproc-per-node 4" in said
 
 

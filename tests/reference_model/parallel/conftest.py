@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).parents[2]
-sys.path.append(str(TESTS / "data"))
-sys.path.append(str(TESTS / "reference_model" / "training"))
+sys.path.append(str(Path(__file__).parents[2] / "data"))
+sys.path.append(str(Path(__file__).parents[1] / "training"))
 
 import toy_process
 

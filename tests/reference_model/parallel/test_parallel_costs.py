@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import rank_costs
 
@@ -115,3 +118,16 @@ def test_no_device_holds_a_whole_model_that_is_cut():
 def test_degrees_that_do_not_divide_the_heads_have_no_cost():
     with pytest.raises(ConfigError, match="must divide the 48 attention heads, got 5 x 1"):
         parallel_estimate(step_video_t2v(), ParallelConfig(ulysses=5))
+
+
+def test_the_page_has_the_tables_of_the_cost_model():
+    folder = Path(__file__).parents[3] / "docs"
+    spec = importlib.util.spec_from_file_location("parallelism_tables", folder / "parallelism_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    page = (folder / "parallelism.md").read_text(encoding="utf-8")
+    assert page == tables.page_with_tables(page)
+    with pytest.raises(ValueError, match="lacks the line <!-- published"):
+        tables.page_with_tables("nothing")

@@ -68,8 +68,8 @@ def split_step_llm(model: StepLLM, mesh: DeviceMesh) -> None:
         assert isinstance(attention, GroupedAttention)
         attention.query_width //= degree
         attention.register_forward_pre_hook(_own_heads(slice(rank * heads, (rank + 1) * heads)))
-    embedding = {"word_embeddings": ColwiseParallel(output_layouts=Replicate())}
-    parallelize_module(model.tok_embeddings, mesh, embedding, src_data_rank=None)
+    by_channel = ColwiseParallel(output_layouts=Replicate())
+    parallelize_module(model.tok_embeddings, mesh, {"word_embeddings": by_channel}, src_data_rank=None)
 
 
 def llm_sections(model: StepLLM) -> dict[str, tuple[int, ...]]:

@@ -59,10 +59,12 @@ class _SequenceShare:
         self.tokens = tokens.shape[1]
         return self.own(tokens, 1)
 
-    def run_blocks(self, tokens: Tensor, text: Tensor, modulation: Tensor, rope: Rope, mask: Tensor | None) -> Tensor:
+    def run_blocks(
+        self, tokens: Tensor, text: Tensor, modulation: Tensor, rope: Rope, text_mask: Tensor | None
+    ) -> Tensor:
         """The blocks on this process' tokens, at their positions in the whole clip."""
         cos, sin = (self.own(table, 0) for table in rope)
-        return self._run_blocks(tokens, text, modulation, (cos, sin), mask)
+        return self._run_blocks(tokens, text, modulation, (cos, sin), text_mask)
 
     def head(self, tokens: Tensor, embedded: Tensor) -> Tensor:
         """Patches of all tokens, from the tokens of every process."""

@@ -48,7 +48,7 @@ def work_on_ranks(generator: Generator, rank: int, work: Callable[[Generator], i
     from torch import distributed
 
     control = distributed.new_group(backend="gloo", timeout=WAIT_FOR_WORK)
-    assert control is not None
+    assert isinstance(control, distributed.ProcessGroup)  # this rank is a member
     if rank == 0:
         code = work(RankedGenerator(generator, control))
         _send({}, control)
@@ -124,7 +124,8 @@ def _serve(generator: Generator, rank: int, control: ProcessGroup) -> None:
         if not asked:
             return
         try:
-            clip = generator.generate(Request(**asked | {"output_dir": Path(asked["output_dir"])}))
+            output_dir = Path(asked.pop("output_dir"))
+            clip = generator.generate(Request(**asked, output_dir=output_dir))
             if clip.frames is not None:
                 for _ in clip.frames:
                     pass

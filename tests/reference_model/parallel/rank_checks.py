@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reference_model.config import SamplingConfig, StepLLMConfig, TransformerConfig, VAEConfig
+from reference_model.errors import ConfigError
 from reference_model.parallel import ParallelConfig
 from reference_model.parallel.pipeline import parallelise
 from reference_model.sampling.pipeline import TextToVideoPipeline
@@ -150,3 +151,14 @@ def blended_decoding(latent_frames: int, how: str) -> tuple[bool, int]:
         decoded.clear()
         pipeline_of(StepVideoTransformer(FOUR_HEADS), ParallelConfig(ulysses=torch.distributed.get_world_size()), vae)
         return torch.equal(vae.decode(latents), expected), len(decoded)
+
+
+def one_text_alone() -> str:
+    """What is said to a batch that cannot be halved."""
+    model = randomised(StepVideoTransformer(FOUR_HEADS))
+    pipeline_of(model, ParallelConfig(guidance=True))
+    try:
+        model(**{name: value[:1] for name, value in inputs_of(FOUR_HEADS, (1, 2, 2)).items()})
+    except ConfigError as error:
+        return str(error)
+    return "nothing"

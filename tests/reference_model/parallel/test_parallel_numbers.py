@@ -72,3 +72,8 @@ def test_decoding_equals_golden(on_ranks):
 @pytest.mark.parametrize("how", ["upstream", "simultaneous", "none"])
 def test_chunks_are_dealt_out_and_blended_as_ever(on_ranks, how):
     assert on_ranks(2, rank_checks.blended_decoding, 8, how) == [(True, 2), (True, 1)]
+
+
+def test_guidance_needs_both_texts_in_one_batch(on_ranks):
+    for said in on_ranks(2, rank_checks.one_text_alone):
+        assert said.startswith("guidance parallelism needs prompt and negative prompt in one batch, got a batch of 1\n")

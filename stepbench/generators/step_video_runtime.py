@@ -71,8 +71,9 @@ def load_model(
         _ask_servers(preset, token, **urls)
     dtype = None if settings["dtype"] == "stored" else getattr(torch, settings["dtype"])
     offload = place.offload == "stages"
-    # What must shrink before it fits, or fits only in part, starts in main memory.
-    start = "cpu" if offload or settings["fp8"] else place.device
+    # What must shrink before it fits, or fits only in part, starts in main memory. Several processes would need that
+    # many times as much of it, and what they cut cannot be moved.
+    start = "cpu" if offload or (settings["fp8"] and parallel is None) else place.device
     try:
         pipeline = load_remote_pipeline(
             folder, **urls, token=token, sampling=preset.sampling, device=start, dtype=dtype, parallel=parallel

@@ -41,9 +41,10 @@ def test_parallelism_is_no_setting(shared):
 def test_settings_that_cannot_be_shared_are_refused(shared, settings, message):
     with pytest.raises(UsageError, match=message):
         shared.resolve(PROMPT, 0, settings)
+    alone = make_generator("step-video:tiny")
+    resolved = alone.resolve(PROMPT, 0, settings)
     with pytest.raises(UsageError, match=message):
-        alone = make_generator("step-video:tiny")
-        alone.estimate(alone.resolve(PROMPT, 0, settings), parallel=shared.parallel)
+        alone.estimate(resolved, parallel=shared.parallel)
 
 
 def test_offload_does_not_go_with_several_processes(monkeypatch):

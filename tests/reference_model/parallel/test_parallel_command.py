@@ -76,8 +76,8 @@ def test_rows_and_pixels_are_those_of_one_process(on_ranks_of, start, make_suite
     assert json.loads(Path("runs/two/run.json").read_text())["status"] == "complete"
 
 
-def test_one_clip_by_four_ranks_of_which_one_decodes(on_ranks_of, model):
-    asked = ["generate", "a red circle", "-M", model, *SMALL, "--set", "steps=2", "-o", "clip.mkv", "--json"]
+def test_one_clip_in_the_dtype_on_disk_by_four_ranks_of_which_one_decodes(on_ranks_of, model):
+    asked = ["generate", "a red circle", "-M", model, *SMALL[:-2], "--set", "steps=2", "-o", "clip.mkv", "--json"]
     ranks = on_ranks_of(4, *asked, "--tensor-parallel", 2, "--guidance-parallel", "--no-vae-parallel")
     ended = [rank.wait() for rank in ranks]
     assert [one.code for one in ended] == [0] * 4, ended
@@ -104,6 +104,22 @@ def test_a_killed_rank_ends_the_job_and_the_run_continues(on_ranks_of, start, ma
     assert after[: len(before)] == before
     assert [row["outcome"] for row in after] == ["ok"] * 4
     assert len({row["sample_key"] for row in after}) == 4
+
+
+def test_ranks_that_nobody_needs_are_refused_by_all_and_said_once(on_ranks_of, model):
+    ended = [rank.wait() for rank in on_ranks_of(2, "generate", "a cat", "-M", model)]
+    assert [one.code for one in ended] == [2, 2]
+    assert "takes 1 process, but 2 were started\n  hint: start torchrun" in ended[0].err
+    assert not ended[1].err
+
+
+def test_fp8_goes_with_ulysses_and_makes_other_pixels_than_without(on_ranks_of, model):
+    asked = ["generate", "a red circle", "-M", model, *SMALL, "--set", "steps=2", "--ulysses", 2]
+    both = [on_ranks_of(2, *asked, "-o", "plain.mkv"), on_ranks_of(2, *asked, "--set", "fp8=true", "-o", "fp8.mkv")]
+    for ended in [rank.wait() for ranks in both for rank in ranks]:
+        assert ended.code == 0, ended.err
+    plain, fp8 = (read_clip(Path(name)).frames.astype(int) for name in ("plain.mkv", "fp8.mkv"))
+    assert 0 < np.abs(plain - fp8).mean() < plain.std()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from reference_model.parallel import ParallelConfig
     from stepbench.generators.protocol import Generator
 
+PATIENCE_SECONDS = 30.0
+"""How long another rank waits for rank 0 to say what is wrong."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,8 @@ def on_all_ranks(spec: str, options: ParallelOptions, work: Callable[[Generator]
         EnvironmentUnfitError: More processes than GPUs.
     """
     rank = int(os.environ.get("RANK", "0"))
+    if rank:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         from stepbench.generators.step_video_ranks import spread
 
@@ -90,6 +95,5 @@ def on_all_ranks(spec: str, options: ParallelOptions, work: Callable[[Generator]
 
 def _end_after_rank_0(error: StepbenchError) -> None:
     # All ranks meet the same error, and one of them is enough to say so; torchrun ends this one when it has.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    time.sleep(5)
+    time.sleep(PATIENCE_SECONDS)
     sys.exit(error.exit_code)

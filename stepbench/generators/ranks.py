@@ -134,7 +134,7 @@ def _serve(generator: Generator, rank: int, control: ProcessGroup) -> None:
 
 
 def _leave(rank: int, reason: str) -> None:
-    from reference_model.training.distributed import leave
+    from reference_model.training.ending import leave
 
     if reason:
         sys.stderr.write(f"stepbench: rank {rank} failed: {reason}\n")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import reference_model
 
@@ -20,7 +21,8 @@ import torch
 from reference_model.packaged import packaged_folder
 from reference_model.checkpoint import load_pipeline
 assert not (Path(reference_model.__file__).parent / "parallel").exists()
-video, = load_pipeline(packaged_folder("tiny"))("a red circle moves left", seeds=1, num_steps=2)
+pipeline = load_pipeline(packaged_folder("tiny"), dtype=torch.float32)
+video, = pipeline("a red circle moves left", seeds=1, num_steps=2)
 print(int(video.frames.long().sum()), [name for name in sys.modules if name.startswith("reference_model.parallel")])
 """
 
@@ -68,5 +70,7 @@ def test_the_same_clip_without_the_folder(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", CODE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    (video,) = load_pipeline(packaged_folder("tiny"))("a red circle moves left", seeds=1, num_steps=2)
+    (video,) = load_pipeline(packaged_folder("tiny"), dtype=torch.float32)(
+        "a red circle moves left", seeds=1, num_steps=2
+    )
     assert result.stdout.split(" ", 1) == [str(int(video.frames.long().sum())), "[]\n"], result.stderr

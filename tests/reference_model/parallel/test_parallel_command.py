@@ -115,6 +115,7 @@ def test_ranks_that_nobody_needs_are_refused_by_all_and_said_once(on_ranks_of, m
     assert "takes 1 process" not in second.signal(signal.SIGTERM).err
 
 
+@pytest.mark.slow
 def test_fp8_goes_with_ulysses_and_makes_other_pixels_than_without(on_ranks_of, model):
     asked = ["generate", "a red circle", "-M", model, *SMALL, "--set", "steps=2", "--ulysses", 2]
     both = [on_ranks_of(2, *asked, "-o", "plain.mkv"), on_ranks_of(2, *asked, "--set", "fp8=true", "-o", "fp8.mkv")]

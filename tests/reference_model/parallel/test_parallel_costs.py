@@ -26,12 +26,11 @@ PLANS = [
     ParallelConfig(ulysses=2),
     ParallelConfig(guidance=True),
     ParallelConfig(tensor=2, ulysses=2),
-    ParallelConfig(guidance=True, ulysses=2),
-    ParallelConfig(ulysses=4),
 ]
+MORE = [ParallelConfig(guidance=True, ulysses=2), ParallelConfig(ulysses=4)]
 
 
-@pytest.mark.parametrize("parallel", PLANS, ids=str)
+@pytest.mark.parametrize("parallel", [*PLANS, *(pytest.param(plan, marks=pytest.mark.slow) for plan in MORE)], ids=str)
 def test_a_step_sends_computes_and_holds_what_the_formulas_say(on_ranks, parallel):
     share = step_share(SMALL, GRID, WORDS, parallel, batch=2, element=4)
     memory = transformer_share_bytes(SMALL, GRID, sum(WORDS), parallel, batch=2, element=4)

@@ -42,8 +42,8 @@ GRIDS = [(3, 3, 3), (3, 2, 4), (1, 1, 1), (1, 1, 5), (5, 7, 3)]
         ULYSSES,
         ParallelConfig(ulysses=4),
         ParallelConfig(ulysses=2, tensor=2),
-        ParallelConfig(tensor=4),
-        ParallelConfig(ulysses=2, guidance=True),
+        pytest.param(ParallelConfig(tensor=4), marks=pytest.mark.slow),
+        pytest.param(ParallelConfig(ulysses=2, guidance=True), marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -59,7 +59,7 @@ def test_all_three_together(on_ranks):
         assert max(distances) < 1e-5
 
 
-@pytest.mark.parametrize("alibi", ["sqrt", "none"])
+@pytest.mark.parametrize("alibi", ["sqrt", pytest.param("none", marks=pytest.mark.slow)])
 def test_step_llm_equals_golden(on_ranks, alibi):
     assert max(on_ranks(2, rank_checks.golden_step_llm, alibi)) < 1e-5
 

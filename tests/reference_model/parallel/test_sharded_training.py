@@ -21,7 +21,9 @@ def test_a_sharded_step_of_the_transformer(on_ranks, tmp_path):
     assert_same_weights(one, on_ranks(2, rank_training.flow, tmp_path / "two"))
 
 
-@pytest.mark.parametrize("lora_rank", [2, 0], ids=["adapters", "all weights"])
+@pytest.mark.parametrize(
+    "lora_rank", [pytest.param(2, id="adapters"), pytest.param(0, id="all weights", marks=pytest.mark.slow)]
+)
 def test_a_sharded_step_of_video_dpo(on_ranks, tmp_path, lora_rank):
     one = on_ranks(1, rank_training.preferences, tmp_path / "one", lora_rank)
     assert_same_weights(one, on_ranks(2, rank_training.preferences, tmp_path / "two", lora_rank))

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _end(code: int) -> NoReturn:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from reference_model.training.distributed import leave
+        from reference_model.training.ending import leave
 
         leave(code)
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 
 from stepbench.cli.options import Json
 from stepbench.cli.output import note, print_records
-from stepbench.errors import ExitCode
+from stepbench.errors import ExitCode, UsageError
 
 
 def simulate(
@@ -48,8 +49,6 @@ def simulate(
         skip_share: Share of pairs that are skipped.
         max_votes: Stop after so many.
     """
-    from stepbench.errors import UsageError
-    from stepbench.generators.settings import parse_settings
     from stepbench.preferences import Study
     from stepbench.preferences.metric_taste import metric_utilities
     from stepbench.preferences.simulate import Population, simulate_votes
@@ -72,9 +71,24 @@ def simulate(
     )
     with Study.open(study) as opened:
         liked = metric_utilities(opened, [open_run(run) for run in runs], by, sharpness=sharpness) if by else None
-        strengths = {model: float(value) for model, value in parse_settings(strength or []).items()} or None
-        given = simulate_votes(opened, population, strengths=strengths, utilities=liked, max_votes=max_votes)
+        given = simulate_votes(
+            opened, population, strengths=_strengths(strength or []), utilities=liked, max_votes=max_votes
+        )
     if json:
         print_records([{"votes": given, "annotators": annotators, "simulated": True}])
     note(f"{given} simulated votes of {annotators} programs, labelled as such")
     return ExitCode.OK
+
+
+def _strengths(texts: list[str]) -> dict[str, float] | None:
+    """`["base=0.5"]` as {"base": 0.5}; None where nothing is given. A model's name may hold `=`."""
+    found: dict[str, float] = {}
+    for text in texts:
+        model, _, value = text.rpartition("=")
+        try:
+            found[model] = float(value)
+        except ValueError:
+            found[model] = math.nan
+        if not model or not math.isfinite(found[model]):
+            raise UsageError(f"--strength must be MODEL=NUMBER, got {text!r}", hint="for example --strength base=0.5")
+    return found or None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,9 @@ class Database:
     def __init__(self, location: Location) -> None:
         self.location = location
         self.in_memory = location.url.get_backend_name() == "sqlite" and location.file is None
-        # A database in memory has a single connection, which threads must not use at the same time.
-        self._turn = threading.RLock() if self.in_memory else None
+        # SQLite lets waiting writers sleep and try again, so the threads of one process queue up here instead. A
+        # database in memory has a single connection, which threads must not use at the same time even for reading.
+        self._turn = threading.Lock() if location.url.get_backend_name() == "sqlite" else None
         try:
             self.engine = _engine(location.url, self.in_memory)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -106,6 +108,8 @@ class Database:
                 f"no driver for {location.url.drivername}: {error}",
                 hint="pip install 'stepbench[postgres]'",
             ) from error
+        # A study that nobody closed closes its connections when it is no longer used.
+        self._closing = weakref.finalize(self, self.engine.dispose)
 
     @contextmanager
     def writing(self, *, lock_study: bool = True) -> Iterator[Connection]:
@@ -131,10 +135,9 @@ class Database:
 
     @contextmanager
     def _connected(self, write: bool) -> Iterator[Connection]:
-        if self._turn is not None:
-            self._turn.acquire()
+        turn = self._turn if self._turn is not None and (write or self.in_memory) else nullcontext()
         try:
-            with self.engine.connect() as raw:
+            with turn, self.engine.connect() as raw:
                 connection = raw.execution_options(stepbench_write=write)
                 if connection.dialect.name == "postgresql" and not write:
                     connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -146,12 +149,9 @@ class Database:
                 f"the study's database {self.location.url!r} cannot be used now: {said}",
                 hint="nothing was stored; try the same again",
             ) from error
-        finally:
-            if self._turn is not None:
-                self._turn.release()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Using the study again opens new ones."""
         self.engine.dispose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pwd
 import shutil
@@ -36,6 +37,14 @@ def make_study(clock: Clock) -> Iterator[Callable[..., Study]]:
     yield make
     for study in made:
         study.close()
+
+
+@pytest.fixture(scope="session")
+def forked() -> Any:
+    """Processes that are forked, cheaply, from one that has imported what voters need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["voters"])
+    return context
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

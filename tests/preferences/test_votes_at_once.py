@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study_pairs import pair_rows
@@ -23,15 +23,13 @@ def _diaries(folder: Path, word: str) -> list[str]:
     return [line.removeprefix(f"{word} ") for line in lines if line.startswith(f"{word} ")]
 
 
-def _storm(url: str, folder: Path, *, pairs: int, target: int, kills: int, seed: int) -> None:
+def _storm(context: Any, url: str, folder: Path, *, pairs: int, target: int, kills: int, seed: int) -> None:
     study = Study.create(url, pair_rows(pairs), target_votes=target, seed=seed)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stepbench.preferences.study", "sqlalchemy.dialects.sqlite"])
     rng = random.Random(seed)
     names = [f"annotator {number}" for number in range(PROCESSES * THREADS)]
     teams = [names[number::PROCESSES] for number in range(PROCESSES)]
 
-    def begin(number: int, attempt: int):  # type: ignore[no-untyped-def]
+    def begin(number: int, attempt: int) -> Any:
         diary = folder / f"{number}-{attempt}.diary"
         process = context.Process(target=vote_on, args=(url, diary, teams[number]))
         process.start()
@@ -72,11 +70,11 @@ def _storm(url: str, folder: Path, *, pairs: int, target: int, kills: int, seed:
     assert len(votes) == planned
 
 
-def test_votes_survive_killed_clients(study_url: str, tmp_path: Path) -> None:
-    _storm(study_url, tmp_path, pairs=30, target=3, kills=3, seed=1)
+def test_votes_survive_killed_clients(forked: Any, study_url: str, tmp_path: Path) -> None:
+    _storm(forked, study_url, tmp_path, pairs=20, target=3, kills=2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_many_votes_survive_many_killed_clients(study_url: str, tmp_path: Path, seed: int) -> None:
-    _storm(study_url, tmp_path, pairs=300, target=5, kills=25, seed=seed)
+def test_many_votes_survive_many_killed_clients(forked: Any, study_url: str, tmp_path: Path, seed: int) -> None:
+    _storm(forked, study_url, tmp_path, pairs=300, target=5, kills=25, seed=seed)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
-from stepbench.preferences import Study
+# For processes that are forked from one that has imported this module: the drivers come with it.
+import psycopg  # noqa: F401
+import sqlalchemy.dialects.postgresql.psycopg
+import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
+
+from stepbench.preferences import ballots
+from stepbench.preferences.answers import read_answers
+from stepbench.preferences.study import Study
 
 
 def vote_on(url: str, diary: Path, annotators: list[str]) -> None:
@@ -40,3 +48,13 @@ def vote_on(url: str, diary: Path, annotators: list[str]) -> None:
             thread.join()
     if failures:
         raise failures[0]
+
+
+def stop_in_the_middle(url: str, assignment_id: str, ready: Any) -> None:
+    """Vote, but never come to the commit."""
+    study = Study.open(url)
+    with study.database.writing() as connection:
+        answers = read_answers(study.protocol, "a", None, (), None)
+        ballots.cast(connection, study.protocol, ballots.Ballot("half", assignment_id, answers), study.now(), None)
+        ready.set()
+        threading.Event().wait()

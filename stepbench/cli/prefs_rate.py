@@ -61,7 +61,7 @@ def _print(ratings: StudyRatings, *, annotators: bool) -> None:
         print_table(rows, list(rows[0]), title=f"ratings from 1 to 5{mark}")
     rows = [
         {name: row[name] for name in ("dimension", "judgement", "coefficient", "scale")}
-        | {"value": row["value"], "interval": interval(row["low"], row["high"]), "items": row["items"]}
+        | {"value": number(row["value"], 2), "interval": interval(row["low"], row["high"]), "items": row["items"]}
         for row in ratings.agreement.to_dict("records")
     ]
     print_table(rows, list(rows[0]) if rows else [], title=f"agreement{mark}")

@@ -1,4 +1,4 @@
-"""The example that goes from clips to votes to a better model, at a small size: that every step takes what the last left."""
+"""The example from clips to votes to a better model, at a small size: every step takes what the last one left."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from votes_for_tests import random_votes, rating, table, vote
 
 from stepbench.preferences.formats.votes_table import write_parquet
-from votes_for_tests import random_votes, rating, table, vote
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def test_rate_gives_records(votes_file, stepbench):
     records = stepbench("prefs", "rate", votes_file(random_votes(2)), "--draws", "20", "--json").records()
     assert records[0]["table"] == "study"
     models = [record for record in records if record["table"] == "models"]
-    assert {"model", "rating", "low", "high", "rank_low", "rank_high", "acceptable", "simulated_votes"} <= set(models[0])
+    assert {"model", "rating", "low", "high", "rank_low", "rank_high", "acceptable", "simulated_votes"} <= set(
+        models[0]
+    )
     again = stepbench("prefs", "rate", votes_file(random_votes(2)), "--draws", "20", "--json").records()
     assert again == records
 
@@ -128,4 +130,7 @@ def test_bad_input_is_told_with_a_way_out(votes_file, stepbench, workplace):
         assert ended.code == code, ended.err
         assert text in ended.err
         assert "Traceback" not in ended.err
-    assert json.loads(stepbench("prefs", "export", votes_file(many()), "--to", "csv", "-o", "v.csv", "--json").out)["of"] == 12
+    assert (
+        json.loads(stepbench("prefs", "export", votes_file(many()), "--to", "csv", "-o", "v.csv", "--json").out)["of"]
+        == 12
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ def agreement_table(
     """Agreement on real pairs among annotators who are not excluded.
 
     Args:
-        votes: `Study.votes`, with model_a, model_b, clip_a and clip_b, by which sides are undone.
+        votes: `Study.votes`.
         protocol: Its questions.
         rng: Of the resamples of items.
         draws: Number of resamples.
@@ -59,11 +60,10 @@ def agreement_table(
 
 
 def _pairwise(votes: Table) -> tuple[Table, Table]:
-    """Item and code of pairwise answers: 1 for the clip of the model that comes first by name, 2 for the other."""
-    codes = {"a": np.where(_turned(votes), 2.0, 1.0), "b": np.where(_turned(votes), 1.0, 2.0)}
-    value = np.select([votes["winner"] == "a", votes["winner"] == "b"], [codes["a"], codes["b"]], np.nan)
-    value = np.where(votes["winner"] == "tie", 0.0, np.where(votes["winner"] == "both_bad", -1.0, value))
-    return votes["pair_id"], pd.Series(value, index=votes.index)
+    """Item and code of pairwise answers: which clip (1, 2), a tie (0), both bad (-1)."""
+    left, right = (np.where(_turned(votes), *codes) for codes in ((2.0, 1.0), (1.0, 2.0)))
+    is_a, is_b, tied = (votes["winner"] == winner for winner in ("a", "b", "tie"))
+    return votes["pair_id"], pd.Series(np.select([is_a, is_b, tied], [left, right, 0.0], -1.0), index=votes.index)
 
 
 def _ratings(votes: Table) -> tuple[Table, Table]:
@@ -73,8 +73,13 @@ def _ratings(votes: Table) -> tuple[Table, Table]:
 
 
 def _turned(votes: Table) -> Table:
-    """Whether the model that comes second by name stands on the left."""
-    return votes["model_a"] > votes["model_b"]
+    """Whether the clip that this module calls 1 stands on the right.
+
+    Which clip of a pair is called 1 is a toss by the pair's id: with a fixed order of models, annotators who all find
+    the same model better would look like people with one favourite answer, and alpha would tend to 0.
+    """
+    toss = {pair: hashlib.sha256(pair.encode()).digest()[0] % 2 == 1 for pair in votes["pair_id"].unique()}
+    return (votes["model_a"] > votes["model_b"]) != votes["pair_id"].map(toss).astype(bool)
 
 
 def _matrix(annotator: Table, item: Table, value: Table) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from stepbench.preferences import schema
 from stepbench.preferences.answers import Answers
@@ -18,6 +18,13 @@ from stepbench.preferences.protocol import Protocol
 from stepbench.preferences.records import Receipt
 
 _VOTE, _ASSIGNMENT = schema.vote.c, schema.assignment.c
+_KNOWN = select(schema.vote).where(_VOTE.vote_id == bindparam("id"))
+_LAST = select(schema.vote).where(_VOTE.assignment_id == bindparam("id")).order_by(_VOTE.sequence.desc()).limit(1)
+_LEASED = (
+    select(schema.assignment, schema.pair.c.kind, schema.pair.c.expected, schema.pair.c.target_votes)
+    .join(schema.pair)
+    .where(_ASSIGNMENT.assignment_id == bindparam("id"))
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def cast(
         LeaseLostError: The lease has run out and the pair has no room left.
         VoteRefusedError: No such assignment, another annotator's, a correction after the time for it, impossible times.
     """
-    known = connection.execute(select(schema.vote).where(_VOTE.vote_id == ballot.vote_id)).one_or_none()
+    known = connection.execute(_KNOWN, {"id": ballot.vote_id}).one_or_none()
     if known is not None and known.content_sha256 != ballot.sha256:
         raise VoteConflictError(
             f"vote {ballot.vote_id!r} is stored with another content", hint="give every new vote an id of its own"
@@ -118,12 +125,7 @@ def undo_last(connection: Connection, protocol: Protocol, annotator: Annotator, 
 
 
 def _assignment(connection: Connection, assignment_id: str, annotator: Annotator | None) -> Row[Any]:
-    query = (
-        select(schema.assignment, schema.pair.c.kind, schema.pair.c.expected, schema.pair.c.target_votes)
-        .join(schema.pair)
-        .where(_ASSIGNMENT.assignment_id == assignment_id)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_LEASED, {"id": assignment_id}).one_or_none()
     if row is None or (annotator is not None and row.annotator_id != annotator.id):
         raise VoteRefusedError(
             f"no assignment {assignment_id!r}" + (" of this annotator" if annotator else ""),
@@ -133,8 +135,7 @@ def _assignment(connection: Connection, assignment_id: str, annotator: Annotator
 
 
 def _last(connection: Connection, assignment_id: str) -> Row[Any] | None:
-    query = select(schema.vote).where(_VOTE.assignment_id == assignment_id).order_by(_VOTE.sequence.desc())
-    return connection.execute(query).first()
+    return connection.execute(_LAST, {"id": assignment_id}).one_or_none()
 
 
 def _check_times(ballot: Ballot, started: float, submitted: float) -> None:
@@ -180,19 +181,20 @@ def _check_room(connection: Connection, row: Row[Any], now: float) -> None:
 
 def _append(connection: Connection, ballot: Ballot, last: Row[Any] | None, started: float, submitted: float) -> None:
     connection.execute(
-        insert(schema.vote).values(
-            vote_id=ballot.vote_id,
-            assignment_id=ballot.assignment_id,
-            sequence=1 if last is None else last.sequence + 1,
-            action="vote",
-            supersedes=last.vote_id if last else None,
-            content_sha256=ballot.sha256,
-            reasons=list(ballot.answers.reasons),
-            started_at=started,
-            submitted_at=submitted,
-            watch_a_s=ballot.watch_a_s,
-            watch_b_s=ballot.watch_b_s,
-        )
+        insert(schema.vote),
+        {
+            "vote_id": ballot.vote_id,
+            "assignment_id": ballot.assignment_id,
+            "sequence": 1 if last is None else last.sequence + 1,
+            "action": "vote",
+            "supersedes": last.vote_id if last else None,
+            "content_sha256": ballot.sha256,
+            "reasons": list(ballot.answers.reasons),
+            "started_at": started,
+            "submitted_at": submitted,
+            "watch_a_s": ballot.watch_a_s,
+            "watch_b_s": ballot.watch_b_s,
+        },
     )
     rows = [asdict(judgement) | {"vote_id": ballot.vote_id} for judgement in ballot.answers.judgements]
     connection.execute(insert(schema.judgement), rows)

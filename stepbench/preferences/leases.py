@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, case, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, or_, select, update
 
 from stepbench.preferences import schema
 from stepbench.preferences.clock import iso
 from stepbench.preferences.errors import VoteRefusedError
 from stepbench.preferences.people import Annotator
 from stepbench.preferences.protocol import Protocol
-from stepbench.preferences.records import Assignment
+from stepbench.preferences.records import KINDS, Assignment
 
 _PAIR, _ASSIGNMENT = schema.pair.c, schema.assignment.c
+
+# Queries are put together once: that takes longer than running them. An assignment holds a place of its pair when it
+# was voted on, or when its lease is live.
+_HOLDS = or_(_ASSIGNMENT.state != "open", _ASSIGNMENT.leased_until > bindparam("now"))
+_COUNTS = (
+    func.sum(case((_ASSIGNMENT.state == "skipped", 0), else_=1)).label("taken"),
+    func.sum(case((_ASSIGNMENT.state == "skipped", 1), else_=0)).label("skips"),
+    func.sum(case((_ASSIGNMENT.swapped, 1), else_=0)).label("swapped"),
+)
+_OF_PAIR = select(*_COUNTS).where(
+    _ASSIGNMENT.pair_id == bindparam("pair"), _HOLDS, _ASSIGNMENT.assignment_id != bindparam("but")
+)
+_HISTORY = (
+    select(schema.assignment, _PAIR.kind, _PAIR.model_1, _PAIR.model_2)
+    .join(schema.pair)
+    .where(_ASSIGNMENT.annotator_id == bindparam("annotator"))
+    .order_by(_ASSIGNMENT.number)
+)
+
+
+def _open_pairs() -> Any:
+    """Pairs that have room and that the annotator has not judged."""
+    counts = select(_ASSIGNMENT.pair_id, *_COUNTS).where(_HOLDS).group_by(_ASSIGNMENT.pair_id).subquery()
+    taken, skips, swapped = (func.coalesce(counts.c[name], 0) for name in ("taken", "skips", "swapped"))
+    # A pair that was skipped more often than votes are wanted is shown no more: nobody seems able to judge it.
+    room = (taken < _PAIR.target_votes) & (skips <= _PAIR.target_votes)
+    seen = select(_ASSIGNMENT.pair_id).where(_ASSIGNMENT.annotator_id == bindparam("annotator"), _HOLDS)
+    return (
+        select(
+            *(_PAIR.pair_id, _PAIR.kind, _PAIR.order, _PAIR.repeat_of, _PAIR.model_1, _PAIR.model_2),
+            *(taken.label("taken"), (taken + skips).label("shown"), swapped.label("swapped")),
+        )
+        .outerjoin(counts, counts.c.pair_id == _PAIR.pair_id)
+        .where(or_(_PAIR.target_votes.is_(None), room), _PAIR.pair_id.not_in(seen))
+    )
+
+
+_OPEN = _open_pairs()
+_KINDS = select(_PAIR.kind, func.count()).group_by(_PAIR.kind)
+_VIEW = select(schema.assignment, schema.pair).join(schema.pair).where(_ASSIGNMENT.assignment_id == bindparam("own"))
 
 
 @dataclass(frozen=True)
@@ -42,19 +83,12 @@ class History:
 
 def history_of(connection: Connection, annotator: Annotator) -> History:
     """All assignments of an annotator."""
-    query = (
-        select(schema.assignment, _PAIR.kind, _PAIR.model_1, _PAIR.model_2)
-        .join(schema.pair)
-        .where(_ASSIGNMENT.annotator_id == annotator.id)
-        .order_by(_ASSIGNMENT.number)
-    )
-    return History(list(connection.execute(query)))
+    return History(list(connection.execute(_HISTORY, {"annotator": annotator.id})))
 
 
 def occupied(connection: Connection, pair_id: str, now: float, *, but: str = "") -> tuple[int, int]:
     """(votes and live leases, skips) of one pair, an assignment of one's own aside."""
-    query = select(*_counts()).where(_ASSIGNMENT.pair_id == pair_id, _holds(now), _ASSIGNMENT.assignment_id != but)
-    taken, skips, _ = connection.execute(query).one()
+    taken, skips, _ = connection.execute(_OF_PAIR, {"pair": pair_id, "now": now, "but": but}).one()
     return int(taken or 0), int(skips or 0)
 
 
@@ -62,145 +96,92 @@ def lease_next(
     connection: Connection, protocol: Protocol, seed: int, annotator: Annotator, history: History, now: float
 ) -> str | None:
     """Lease the next pair to an annotator who holds none; None when nothing is left for them."""
-    done = history.done()
-    number = len(done) + 1
-    rng = np.random.default_rng([seed, annotator.id, number])
-    chosen = _choose(connection, protocol, seed, annotator, history, now, rng)
-    if chosen is None:
+    number = len(history.done()) + 1
+    found = connection.execute(_OPEN, {"annotator": annotator.id, "now": now}).all()
+    planned = {kind: count for kind, count in connection.execute(_KINDS)}
+    candidates = _candidates(found, planned, protocol, history, [seed, annotator.id])
+    if not candidates:
         return None
-    pair_id, propensity, repeated = chosen
-    values = {"number": number, "started_at": now, "leased_until": now + protocol.lease_minutes * 60}
-    earlier = next((row for row in history.rows if row.pair_id == pair_id), None)
+    rng = np.random.default_rng([seed, annotator.id, number])
+    pair = candidates[int(rng.integers(len(candidates)))]
+    values = {
+        "number": number,
+        "started_at": now,
+        "leased_until": now + protocol.lease_minutes * 60,
+        "propensity": 1 / len(candidates),
+    }
+    earlier = next((row for row in history.rows if row.pair_id == pair.pair_id), None)
     if earlier is not None:
         # Its sides stay: the pair may still be on a screen somewhere.
         own = _ASSIGNMENT.assignment_id == earlier.assignment_id
-        connection.execute(update(schema.assignment).where(own).values(**values, propensity=propensity))
+        connection.execute(update(schema.assignment).where(own).values(**values))
         return earlier.assignment_id
-    swapped = not repeated.swapped if repeated else _side(connection, pair_id, history, now, rng)
-    assignment_id = secrets.token_hex(16)
-    connection.execute(
-        insert(schema.assignment).values(
-            **values,
-            assignment_id=assignment_id,
-            pair_id=pair_id,
-            annotator_id=annotator.id,
-            swapped=swapped,
-            propensity=propensity,
-            state="open",
-        )
-    )
-    return assignment_id
+    values |= {
+        "assignment_id": secrets.token_hex(16),
+        "pair_id": pair.pair_id,
+        "annotator_id": annotator.id,
+        "swapped": _side(pair, history, rng),
+        "state": "open",
+    }
+    connection.execute(insert(schema.assignment), values)
+    return values["assignment_id"]
 
 
-def _choose(
-    connection: Connection,
-    protocol: Protocol,
-    seed: int,
-    annotator: Annotator,
-    history: History,
-    now: float,
-    rng: np.random.Generator,
-) -> tuple[str, float, Row[Any] | None] | None:
-    """(pair, chance of it, what it repeats): calibration, then gold and repeats as they fall due, then real pairs."""
-    real = _open_pairs(connection, annotator, "real", now)
-    golds, repeats = (_open_pairs(connection, annotator, kind, now) for kind in ("gold", "repeat"))
-    ripe = _ripe(repeats, history, protocol.repeat_distance)
-    planned = connection.execute(select(_PAIR.kind, func.count()).group_by(_PAIR.kind))
-    counts = {kind: count for kind, count in planned}
-    if real:
-        if len(history.done("calibration")) < protocol.calibration:
-            calibration = _open_pairs(connection, annotator, "calibration", now)
-            if calibration:
-                return min(calibration, key=lambda row: (row.order, row.pair_id)).pair_id, 1.0, None
-        for kind, pairs in (("gold", golds), ("repeat", [row for row, _ in ripe])):
-            if pairs and _due(kind, counts, history, [seed, annotator.id]):
-                return _drawn(pairs, rng, ripe)
-        return _drawn(real, rng, ripe)
+def _candidates(
+    found: Sequence[Any], planned: dict[str, int], protocol: Protocol, history: History, key: list[int]
+) -> list[Any]:
+    """The pairs among which a lot decides: calibration, then gold and repeats as they fall due, then real pairs."""
+    open_ = {kind: [row for row in found if row.kind == kind] for kind in KINDS}
+    ripe = _ripe(open_["repeat"], history, protocol.repeat_distance)
+    if open_["real"]:
+        if open_["calibration"] and len(history.done("calibration")) < protocol.calibration:
+            return [min(open_["calibration"], key=lambda row: (row.order, row.pair_id))]
+        for kind, pairs in (("gold", open_["gold"]), ("repeat", ripe)):
+            if pairs and _due(kind, planned, history, key):
+                return _least_covered(pairs)
+        return _least_covered(open_["real"])
     judged = len(history.done("real", "gold", "repeat"))
-    wanted = round(_share("gold", counts) * (judged + 1))
-    if golds and len(history.done("gold")) < wanted:
-        return _drawn(golds, rng, ripe)
-    return _drawn([row for row, _ in ripe], rng, ripe) if ripe else None
+    if open_["gold"] and len(history.done("gold")) < round(_share("gold", planned) * (judged + 1)):
+        return _least_covered(open_["gold"])
+    return _least_covered(ripe)
 
 
-def _drawn(
-    pairs: list[Row[Any]], rng: np.random.Generator, ripe: list[tuple[Row[Any], Row[Any]]]
-) -> tuple[str, float, Row[Any] | None]:
-    """One of the least covered pairs, each with the same chance."""
-    least = min(row.taken for row in pairs)
-    candidates = sorted(row.pair_id for row in pairs if row.taken == least)
-    pair_id = candidates[int(rng.integers(len(candidates)))]
-    repeated = next((first for row, first in ripe if row.pair_id == pair_id), None)
-    return pair_id, 1 / len(candidates), repeated
+def _least_covered(pairs: list[Any]) -> list[Any]:
+    least = min((row.taken for row in pairs), default=0)
+    return sorted((row for row in pairs if row.taken == least), key=lambda row: row.pair_id)
 
 
-def _ripe(repeats: list[Row[Any]], history: History, distance: int) -> list[tuple[Row[Any], Row[Any]]]:
-    """Repeats whose first showing to this annotator lies far enough back, each with that showing."""
-    shown = {row.pair_id: row for row in history.done() if row.state == "voted"}
+def _ripe(repeats: list[Any], history: History, distance: int) -> list[Any]:
+    """Repeats of pairs that this annotator judged, more than `distance` pairs ago."""
+    judged = {row.pair_id: row.number for row in history.done() if row.state == "voted"}
     number = len(history.done()) + 1
-    found = [(row, shown.get(row.repeat_of)) for row in repeats]
-    return [(row, first) for row, first in found if first is not None and number - first.number > distance]
+    return [row for row in repeats if row.repeat_of in judged and number - judged[row.repeat_of] > distance]
 
 
-def _share(kind: str, counts: dict[str, int]) -> float:
+def _share(kind: str, planned: dict[str, int]) -> float:
     """Share of one kind among the pairs that an annotator who does everything would meet."""
-    total = sum(count for name, count in counts.items() if name != "calibration")
-    return counts.get(kind, 0) / total if total else 0.0
+    total = sum(count for name, count in planned.items() if name != "calibration")
+    return planned.get(kind, 0) / total if total else 0.0
 
 
-def _due(kind: str, counts: dict[str, int], history: History, key: list[int]) -> bool:
+def _due(kind: str, planned: dict[str, int], history: History, key: list[int]) -> bool:
     """Whether the next pair of a kind is due: one at a random place in each stretch of 1 / share pairs."""
-    share = _share(kind, counts)
+    share = _share(kind, planned)
     seen, judged = len(history.done(kind)), len(history.done("real", "gold", "repeat"))
     place = np.random.default_rng([*key, len(kind), seen]).random()
     return share > 0 and judged >= int((seen + place) / share)
 
 
-def _side(connection: Connection, pair_id: str, history: History, now: float, rng: np.random.Generator) -> bool:
-    """Whether clip 2 goes left: whatever balances the pair, then whatever balances the models for this annotator."""
-    query = select(*_counts()).where(_ASSIGNMENT.pair_id == pair_id, _holds(now))
-    taken, skips, swapped = (int(value or 0) for value in connection.execute(query).one())
-    unswapped = taken + skips - swapped
-    if swapped != unswapped:
-        return swapped < unswapped
-    first, second = connection.execute(select(_PAIR.model_1, _PAIR.model_2).where(_PAIR.pair_id == pair_id)).one()
-    if first != second and history.left_balance(first) != history.left_balance(second):
-        return history.left_balance(first) > history.left_balance(second)
-    return bool(rng.random() < 0.5)
-
-
-def _open_pairs(connection: Connection, annotator: Annotator, kind: str, now: float) -> list[Any]:
-    """Pairs of a kind that have room and that this annotator has not judged: pair_id, order, repeat_of, taken."""
-    counts = select(_ASSIGNMENT.pair_id, *_counts()).where(_holds(now)).group_by(_ASSIGNMENT.pair_id).subquery()
-    seen = select(_ASSIGNMENT.pair_id).where(
-        _ASSIGNMENT.annotator_id == annotator.id, or_(_ASSIGNMENT.state != "open", _ASSIGNMENT.leased_until > now)
-    )
-    taken, skips = (func.coalesce(column, 0) for column in (counts.c.taken, counts.c.skips))
-    room = or_(
-        _PAIR.target_votes.is_(None),
-        # Pairs that nobody can judge are not shown for ever.
-        (taken < _PAIR.target_votes) & (skips < _PAIR.target_votes),
-    )
-    query = (
-        select(_PAIR.pair_id, _PAIR.order, _PAIR.repeat_of, taken.label("taken"))
-        .outerjoin(counts, counts.c.pair_id == _PAIR.pair_id)
-        .where(_PAIR.kind == kind, room, _PAIR.pair_id.not_in(seen))
-    )
-    return list(connection.execute(query))
-
-
-def _holds(now: float) -> Any:
-    """Assignments that hold a place of their pair."""
-    return or_(_ASSIGNMENT.state != "open", _ASSIGNMENT.leased_until > now)
-
-
-def _counts() -> tuple[Any, Any, Any]:
-    one, none = literal(1), literal(0)
-    return (
-        func.sum(case((_ASSIGNMENT.state == "skipped", none), else_=one)).label("taken"),
-        func.sum(case((_ASSIGNMENT.state == "skipped", one), else_=none)).label("skips"),
-        func.sum(case((_ASSIGNMENT.swapped, one), else_=none)).label("swapped"),
-    )
+def _side(pair: Any, history: History, rng: np.random.Generator) -> bool:
+    """Whether clip 2 goes left: repeats the other way round, else what balances the pair, then the annotator."""
+    first_time = next((row for row in history.rows if row.pair_id == pair.repeat_of), None)
+    if first_time is not None:
+        return not first_time.swapped
+    unswapped = pair.shown - pair.swapped
+    if pair.swapped != unswapped:
+        return pair.swapped < unswapped
+    one, two = history.left_balance(pair.model_1), history.left_balance(pair.model_2)
+    return one > two if one != two else bool(rng.random() < 0.5)
 
 
 def extend(connection: Connection, assignment_id: str, until: float, *, alive_at: float | None = None) -> bool:
@@ -226,8 +207,7 @@ def is_swapped(connection: Connection, assignment_id: str) -> bool:
 
 def view(connection: Connection, assignment_id: str) -> Assignment:
     """All that its annotator may know of an assignment."""
-    query = select(schema.assignment, schema.pair).join(schema.pair).where(_ASSIGNMENT.assignment_id == assignment_id)
-    row = connection.execute(query).mappings().one()
+    row = connection.execute(_VIEW, {"own": assignment_id}).mappings().one()
     left, right = ("2", "1") if row["swapped"] else ("1", "2")
     return Assignment(
         assignment_id=assignment_id,

@@ -159,9 +159,7 @@ def _refuse_people(study: Study) -> None:
         )
 
 
-def scores_as_utilities(
-    scores: Sequence[tuple[tuple[str, str], float]], sharpness: float
-) -> dict[tuple[str, str], float]:
+def scores_as_utilities(scores: Mapping[tuple[str, str], float], sharpness: float) -> dict[tuple[str, str], float]:
     """Scores, higher is better, as utilities: centred, in units of their spread, times `sharpness`.
 
     Two clips that lie one standard deviation of all clips apart differ by `sharpness` log-odds.

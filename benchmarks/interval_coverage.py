@@ -91,10 +91,12 @@ def _name(line: str) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--simulations", type=int, default=2000)
-    options.add_argument("--only", default="", help="cases whose function begins like this; `e_process` for monitoring")
+    options.add_argument(
+        "--only", default="", help="cases whose function and world begin like this; `e_process` for monitoring"
+    )
     options.add_argument("--write", action="store_true", help="put the measured rows into docs/statistics.md")
     asked = options.parse_args()
-    cases = [case for case in CASES if case.procedure.startswith(asked.only)]
+    cases = [case for case in CASES if f"{case.procedure} {case.world}".startswith(asked.only)]
     monitored = "e_process".startswith(asked.only)
     if asked.simulations < 1 or not (cases or monitored):
         options.error(f"nothing to simulate: {asked.simulations} simulations of {len(cases)} cases")

@@ -40,7 +40,7 @@ def two_way_covariance(
     by_cell, n_cells = _clustered(scores, cells, influence)
     by_prompt, n_prompts = _clustered(scores, prompts, influence)
     by_annotator, n_annotators = _clustered(scores, annotators, influence)
-    noise = np.trace(single_votes) ** 2 / len(prompts)
+    noise = np.trace(single_votes) ** 2 / max(len(prompts) - 1, 1)
     # What is left of the cells is noise where each has one vote; of a single prompt or annotator nothing can be read.
     parts = [(by_cell - single_votes, by_cell, n_cells)] if n_cells < len(prompts) else []
     for clustered, clusters in ((by_prompt, n_prompts), (by_annotator, n_annotators)):

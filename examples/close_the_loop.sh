@@ -20,7 +20,7 @@ stepbench() { "$python" -m stepbench "$@"; }
 # One forward pass per step, and few steps: cheap clips. Video-DPO trains the model without guidance, too.
 run() { # run MODEL NAME SPLIT LIMIT
     stepbench run -M "step-video:$1" -t moving-shapes --split "$3" --categories one-object -L "$4" \
-        --set guidance=1 --set steps=10 --set dtype=float32 -m shape_alignment,flicker \
+        --set guidance=1 --set steps=10 -m shape_alignment,flicker \
         --workers "$workers" --keep masters -o "$work/runs" --run-id "$2"
 }
 say() { printf '\n== %s\n' "$*" >&2; }

@@ -157,6 +157,22 @@ def test_agreement_is_that_of_the_matrix_of_verdicts_whatever_the_sides():
     assert (alpha["items"], alpha["judgements"]) == (8, 16)
 
 
+def test_agreement_needs_no_hashes_of_clips():
+    rows = []
+    for number in range(8):
+        for who, swapped in (("x", False), ("y", True)):
+            row = {"annotator": who, "swapped": swapped, "clip_sha256_a": None, "clip_sha256_b": None}
+            rows.append(vote(f"p{number}", "a" if (number % 2 == 0) != swapped else "b", **row))
+            side = "b" if swapped else "a"
+            rows += [
+                rating(f"p{number}", 1 + number % 5, side, **row),
+                rating(f"p{number}", 3, "ab"[side == "a"], **row),
+            ]
+    found = rate_study(table(rows), rng=rng(), draws=20).agreement
+    assert found["value"].tolist() == pytest.approx([1.0] * 4)
+    assert found["items"].tolist() == [8, 8, 16, 16]
+
+
 def test_simulated_votes_are_labelled_wherever_they_are_in():
     rows = [*tally(6, 4, annotator="x"), *(dict(row, simulated=True) for row in tally(5, 5, annotator="sim-1"))]
     found = rate_study(table(rows), rng=rng(), draws=50)

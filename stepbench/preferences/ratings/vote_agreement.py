@@ -68,17 +68,19 @@ def agreement_table(
 
 def _pair_items(pairwise: Table) -> Table:
     """One row per verdict: item, annotator, value. Clips, not models, fix which is first: both may be of one model."""
-    first = pairwise["clip_sha256_a"].astype(str) + pairwise["model_a"].astype(str)
-    second = pairwise["clip_sha256_b"].astype(str) + pairwise["model_b"].astype(str)
-    sides = oriented(pairwise.assign(model_a=first, model_b=second))
+    sides = oriented(pairwise.assign(model_a=_clips(pairwise, "a"), model_b=_clips(pairwise, "b")))
     return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
 
 
 def _clip_items(ratings: Table) -> Table:
-    on_a = ratings["rated_clip"] == "a"
-    clip = ratings["clip_sha256_a"].where(on_a, ratings["clip_sha256_b"]).astype(str)
-    model = ratings["model_a"].where(on_a, ratings["model_b"]).astype(str)
-    return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + model + " " + clip, value=ratings["rating"])
+    clip = _clips(ratings, "a").where(ratings["rated_clip"] == "a", _clips(ratings, "b"))
+    return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
+
+
+def _clips(votes: Table, side: str) -> Table:
+    """A name for the clip on one side of each vote, from what is known of it."""
+    known = [votes[f"{name}_{side}"].astype(object).fillna("").astype(str) for name in ("model", "clip", "clip_sha256")]
+    return known[0] + " " + known[1] + " " + known[2]
 
 
 def _matrix(judgements: Table) -> np.ndarray:

@@ -201,7 +201,7 @@ def agreement_of_people(rng: Random, *, prompts: int, each: int) -> Iterable[Bou
 
 def bounds_at_all_times(rng: Random, *, outcomes: int) -> Iterable[Bounds]:
     table = win_rate_monitor(rng.choice([0.0, 0.5, 1.0], p=[0.3, 0.2, 0.5], size=outcomes))
-    yield float(table["low"].max()), 0.6, float(table["high"].min())
+    yield np.max(table["low"].to_numpy()), 0.6, np.min(table["high"].to_numpy())
 
 
 def _coefficients() -> tuple[partial[float], ...]:

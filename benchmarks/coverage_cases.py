@@ -257,7 +257,6 @@ CASES = (
         "two_way_mean",
         "ratings by 3 annotators of unequal severity",
         partial(mean_rating, annotators=3, each=3, prompt_sd=0.5, annotator_sd=0.3),
-        note="three people hardly tell how far people differ",
     ),
     Case("set_metric_difference", "60 prompts, equal models", partial(set_difference, prompts=60, shift=0.0)),
     Case("set_metric_difference", "128 prompts, b further off", partial(set_difference, prompts=128, shift=0.15)),

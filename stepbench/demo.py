@@ -33,7 +33,7 @@ TASTE = "shape_alignment"
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """What the demo made: a run per generator, comparisons with the first, ratings by simulated votes, and the board."""
+    """What the demo made: a run per generator, comparisons with the first, ratings by simulated votes, the board."""
 
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]

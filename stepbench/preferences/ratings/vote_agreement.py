@@ -70,7 +70,7 @@ def agreement_table(
 def _pair_items(pairwise: Table) -> Table:
     """One row per verdict: item, annotator, value.
 
-    Clips, not models, are told apart, since both may be of one model. Which of them is first is a toss by the pair's id:
+    Clips, not models, are told apart, since both may be of one model. Which is first is a toss by the pair's id:
     in order of names, annotators who all find the same model better would look like people with one favourite answer,
     and alpha would tend to 0.
     """

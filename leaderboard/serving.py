@@ -34,9 +34,9 @@ def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, po
     from stepbench.access.invitations import Invitations
 
     access = served_access()
-    invitations = Invitations(folder) if access.way != "local" or named else None
+    invitations = Invitations(folder) if access.way == "invite" or (access.way == "local" and named) else None
     gate = Middleware(Gate, access=access, invitations=invitations)
-    joining = join_routes(access, invitations) if invitations and access.way != "oidc" else []
+    joining = join_routes(access, invitations) if invitations else []
     app = App(Path(__file__).with_name(script), routes=[*routes, *joining], middleware=[gate])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -1,4 +1,4 @@
-"""The voting pages and how they are found. Run through `leaderboard/voting_server.py`, which serves the clips as well."""
+"""The voting pages and how they are found. Run through `leaderboard/voting_server.py`, which serves the clips too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard.voting.visitor import visitor, words
 def main() -> None:
     """Set up the page frame and run the page that the address names; the organiser's page is for organisers alone."""
     text = words()
-    st.set_page_config(page_title=text("title"), page_icon=":material/compare:", layout="wide")
+    st.set_page_config(page_title=text("title"), page_icon="🗳️", layout="wide")
     st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4rem; padding-bottom: 2rem; }</style>")
     door.require_account("viewer")
     guest = visitor()

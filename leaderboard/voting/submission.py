@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stepbench.errors import StepbenchError
 from stepbench.preferences.answers import LONGEST_COMMENT
 
-_Id = Annotated[str, Field(pattern=r"\A[0-9a-f]{32}\Z")]
+_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _Name = Annotated[str, Field(max_length=50)]
 _Seconds = Annotated[float, Field(ge=0, le=86400)]
 MOST_ANSWERS = 50

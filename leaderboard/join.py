@@ -51,26 +51,26 @@ def join_routes(access: Access, invitations: Invitations) -> list[Route]:
     """The two routes of the page."""
 
     async def show(request: Request) -> Response:
-        return _page(access, _words(request))
+        return _page(access, request, _words(request))
 
     async def enter(request: Request) -> Response:
         words = _words(request)
         body = await _body(request)
         if body is None:
-            return _page(access, words, words("too_large"), 413)
+            return _page(access, request, words, words("too_large"), 413)
         try:
             form = parse_qs(body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=4)
             token, name = (form.get(field, [""])[0] for field in ("token", "name"))
         except ValueError:
-            return _page(access, words, words("malformed"), 400)
+            return _page(access, request, words, words("malformed"), 400)
         try:
             if access.way == "local" and not token:
                 token = invitations.invite(name, role="annotator", days=LOCAL_DAYS)
             cookie, seconds = invitations.accept(token, request.cookies.get(invitations.cookie))
         except UsageError:
-            return _page(access, words, words("bad_name", most=LONGEST_NAME), 400)
+            return _page(access, request, words, words("bad_name", most=LONGEST_NAME), 400)
         except AccessError as error:
-            return _page(access, words, words(f"refused_{error.reason}"), 403)
+            return _page(access, request, words, words(f"refused_{error.reason}"), 403)
         answer = RedirectResponse(f"/?lang={words.language}" if "lang" in request.query_params else "/", 303)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         answer.set_cookie(
@@ -96,7 +96,7 @@ def _words(request: Request) -> Words:
     return Words("join", language_of(request.query_params.get("lang"), locale))
 
 
-def _page(access: Access, words: Words, problem: str = "", status: int = 200) -> Response:
+def _page(access: Access, request: Request, words: Words, problem: str = "", status: int = 200) -> Response:
     local = access.way == "local"
     asked = (
         f'<label>{escape(words("name"))}<input name="name" maxlength="{LONGEST_NAME}" autocomplete="off" required '
@@ -104,7 +104,7 @@ def _page(access: Access, words: Words, problem: str = "", status: int = 200) ->
         if local
         else f"<p>{escape(words('open_link'))}</p>"
     )
-    action = f"{JOIN}?lang={words.language}"
+    action = f"{JOIN}?lang={words.language}" if "lang" in request.query_params else JOIN
     page = (
         f'<!doctype html><html lang="{words.language}"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(words("title"))}</title>'

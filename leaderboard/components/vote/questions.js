@@ -19,10 +19,12 @@ function startQuestions(root, data, on, changed) {
     const set = document.createElement("fieldset");
     const legend = document.createElement("legend");
     legend.textContent = question.text;
+    set.classList.toggle("whole", question.form === "pairwise");
     set.append(legend, question.form === "pairwise" ? choices(question) : scale(question));
     return set;
   });
   root.querySelector(".questions").replaceChildren(...fieldsets);
+  root.classList.toggle("rated", data.questions.length > 1);
   const chips = fillReasons(root, data, on);
 
   function add(question, side, value, text, name) {
@@ -67,6 +69,8 @@ function startQuestions(root, data, on, changed) {
     active = next === -1 ? item : next;
     draw();
     changed();
+    const following = next === -1 ? root.querySelector(".send") : fieldsets[data.questions.indexOf(items[next].question)];
+    following.scrollIntoView({ block: "nearest" });
   }
 
   function draw() {

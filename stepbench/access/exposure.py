@@ -77,7 +77,7 @@ def choose_access(address: str, folder: Path, *, way: Way | None = None, secrets
         return Access(way="local")
     if way == "oidc" or (way is None and _has_auth(secrets)):
         return _oidc(secrets)
-    if Invitations(folder).live():
+    if folder.is_dir() and Invitations(folder).live():
         return Access(way="invite")
     reached = f"{address} can be reached from other machines" if not local else "--access invite needs invitations"
     raise UsageError(

@@ -163,8 +163,7 @@ class Desk:
             if leased is not None:
                 self._show(leased)
             else:
-                # Pairs that others hold come back when these do not vote.
-                self.state = "wait" if self.study.live_leases().sum() else "done"
+                self.state = "wait" if self.study.own_progress(self.annotator).with_others else "done"
         except DailyCapError:
             self.state = "cap"
         except StudyBusyError:

@@ -192,16 +192,17 @@ def _side(pair: Any, history: History, rng: np.random.Generator) -> bool:
 def own_progress(connection: Connection, protocol: Protocol, annotator: Annotator | None, now: float) -> OwnProgress:
     """How far an annotator is; None for one who has not begun."""
     practice = min(protocol.calibration, dict(connection.execute(_KINDS).all()).get("calibration", 0))
-    if annotator is None:
-        nobody = Annotator(-1, "", False)
-        left = sum(row.kind != "calibration" for row in open_pairs(connection, nobody, now))
-        return OwnProgress(judged=0, left=left, practised=0, practice=practice)
-    history = history_of(connection, annotator)
-    left = sum(row.kind != "calibration" for row in open_pairs(connection, annotator, now))
+    person = annotator or Annotator(-1, "", False)
+    history = history_of(connection, person)
     live = history.live(now)
+    found = [row for row in open_pairs(connection, person, now) if row.kind != "calibration"]
+    # As if every lease had run out.
+    without_leases = open_pairs(connection, person, float("inf"))
+    held = {row.pair_id for row in without_leases if row.kind == "real"} - {row.pair_id for row in found}
     return OwnProgress(
         judged=len(history.done("real", "gold", "repeat")),
-        left=left + (live is not None and live.kind != "calibration"),
+        left=len(found) + (live is not None and live.kind != "calibration"),
+        with_others=len(held - ({live.pair_id} if live else set())),
         practised=len(history.done("calibration")),
         practice=practice,
     )

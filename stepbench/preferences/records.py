@@ -103,10 +103,12 @@ class OwnProgress:
         left: Pairs that this annotator might still get, the one at hand included; others may take some of them.
         practised: Pairs of the calibration round that are done.
         practice: Pairs of the calibration round altogether.
+        with_others: Real pairs that others hold now, and that come to this annotator if those do not vote.
     """
 
     judged: int
     left: int
+    with_others: int
     practised: int
     practice: int
 

@@ -298,6 +298,17 @@ def test_others_at_work_are_waited_for(seat: Seat):
     assert bob.state == "wait"
     ann.vote(ballot(ann, vote_id=A))
     assert (ann.pair(), ann.state) == (None, "done")
+    assert (bob.pair(), bob.state) == (None, "done")
+
+
+def test_who_has_judged_all_need_not_wait_for_others(seat: Seat):
+    ann = seat()
+    bob = seat("bob", ann.study)
+    bob.pair()
+    while ann.pair() is not None:
+        ann.vote(ballot(ann))
+    assert ann.study.own_progress("ann").with_others == 0
+    assert ann.state == "done"
 
 
 @pytest.mark.parametrize("protocol", BUILT_IN)

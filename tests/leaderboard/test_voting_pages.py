@@ -18,6 +18,7 @@ from leaderboard.voting import visitor as shared
 from stepbench.access.exposure import Access, to_environment
 from stepbench.access.invitations import Invitations
 from stepbench.preferences import Study
+from stepbench.preferences.errors import StudyBusyError
 from stepbench.preferences.served import STUDY_VARIABLE
 
 APP = Path(__file__).parents[2] / "leaderboard" / "voting_app.py"
@@ -118,6 +119,18 @@ def test_a_vote_from_the_screen_is_stored_and_the_next_pair_comes(
     app.run()
     assert "could not be taken" in app.warning[0].value
     assert len(study.votes()) == 1
+
+
+def test_a_study_out_of_reach_is_said_and_comes_back(opened: Open, study: Study, monkeypatch: pytest.MonkeyPatch):
+    def away(*_: object) -> None:
+        raise StudyBusyError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "own_progress", away)
+        app = opened("ann")
+        assert "cannot be reached just now" in app.info[0].value
+    app.button[0].click().run()
+    assert pair_on(app)["heading"].startswith("Practice")
 
 
 def test_when_all_is_judged_the_page_says_so(opened: Open, study: Study):

@@ -109,7 +109,7 @@ class Desk:
         except StudyBusyError:
             return  # The next sign of life comes soon.
         if not held:
-            self._move_on(Notice("lease_lost", wrong=True))
+            self._move_on(Notice("lease_ended", wrong=True))
 
     def _cast(self, submission: Submission) -> None:
         try:

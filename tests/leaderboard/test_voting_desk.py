@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from voting_study import FPS, FRAMES, NASTY, SECRET, make_voting_study
@@ -16,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "preferences"))
 from study_pairs import Clock, pair_rows
 
 from leaderboard.translation import LANGUAGES, Words
+from leaderboard.voting import desk as desk_module
+from leaderboard.voting import vote_page
 from leaderboard.voting.desk import Desk
 from leaderboard.voting.screen import clip_file, lengths, screen_data
 from leaderboard.voting.submission import SubmissionError, read_submission
@@ -143,7 +146,7 @@ def test_signs_of_life_keep_a_lease_and_notice_its_end(seat: Seat, clock: Clock)
     desk.beat("another")
     clock.tick(3600)
     desk.beat(held)
-    assert told(desk) == "lease_lost"
+    assert told(desk) == "lease_ended"
     assert desk.pair() is not None
 
 
@@ -321,6 +324,16 @@ def test_who_has_judged_all_need_not_wait_for_others(seat: Seat):
         ann.vote(ballot(ann))
     assert ann.study.own_progress("ann").with_others == 0
     assert ann.state == "done"
+
+
+def test_every_message_has_its_words():
+    source = "".join(Path(file).read_text(encoding="utf-8") for file in (desk_module.__file__, vote_page.__file__))
+    keys = set(re.findall(r'(?:Notice|text)\("([a-z_]+)"', source)) | set(get_args(desk_module.State)) - {"pair"}
+    keys |= {f"calibration_{how}_{side}" for how in ("right", "wrong") for side in "ab"}
+    assert len(keys) > 20
+    for key in keys:
+        placeholder_values = {"name": "", "judged": 0, "left": 0, "cap": 0}
+        assert Words("vote", "ja")(key, **placeholder_values)
 
 
 @pytest.mark.parametrize("protocol", BUILT_IN)

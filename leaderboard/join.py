@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -24,6 +24,7 @@ from stepbench.errors import UsageError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+Kind = Literal["study", "board"]
 LARGEST = 8192
 """Bytes of a form."""
 LOCAL_DAYS = 30
@@ -47,30 +48,30 @@ button { background: #c8102e; border-color: #c8102e; color: #fff; cursor: pointe
 """
 
 
-def join_routes(access: Access, invitations: Invitations) -> list[Route]:
-    """The two routes of the page."""
+def join_routes(access: Access, invitations: Invitations, kind: Kind) -> list[Route]:
+    """The two routes of the page, which opens a study or a board."""
 
     async def show(request: Request) -> Response:
-        return _page(access, request, _words(request))
+        return _page(access, kind, request, _words(request))
 
     async def enter(request: Request) -> Response:
         words = _words(request)
         body = await _body(request)
         if body is None:
-            return _page(access, request, words, words("too_large"), 413)
+            return _page(access, kind, request, words, words("too_large"), 413)
         try:
             form = parse_qs(body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=4)
             token, name = (form.get(field, [""])[0] for field in ("token", "name"))
         except ValueError:
-            return _page(access, request, words, words("malformed"), 400)
+            return _page(access, kind, request, words, words("malformed"), 400)
         try:
             if access.way == "local" and not token:
                 token = invitations.invite(name, role="annotator", days=LOCAL_DAYS)
             cookie, seconds = invitations.accept(token, request.cookies.get(invitations.cookie))
         except UsageError:
-            return _page(access, request, words, words("bad_name", most=LONGEST_NAME), 400)
+            return _page(access, kind, request, words, words("bad_name", most=LONGEST_NAME), 400)
         except AccessError as error:
-            return _page(access, request, words, words(f"refused_{error.reason}"), 403)
+            return _page(access, kind, request, words, words(f"refused_{error.reason}"), 403)
         answer = RedirectResponse(f"/?lang={words.language}" if "lang" in request.query_params else "/", 303)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         answer.set_cookie(
@@ -96,7 +97,7 @@ def _words(request: Request) -> Words:
     return Words("join", language_of(request.query_params.get("lang"), locale))
 
 
-def _page(access: Access, request: Request, words: Words, problem: str = "", status: int = 200) -> Response:
+def _page(access: Access, kind: Kind, request: Request, words: Words, problem: str = "", status: int = 200) -> Response:
     local = access.way == "local"
     asked = (
         f'<label>{escape(words("name"))}<input name="name" maxlength="{LONGEST_NAME}" autocomplete="off" required '
@@ -105,13 +106,14 @@ def _page(access: Access, request: Request, words: Words, problem: str = "", sta
         else f"<p>{escape(words('open_link'))}</p>"
     )
     action = f"{JOIN}?lang={words.language}" if "lang" in request.query_params else JOIN
+    title = escape(words(f"title_{kind}"))
     page = (
         f'<!doctype html><html lang="{words.language}"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(words("title"))}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(words('title'))}</h1>"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1>"
         + (f'<p class="wrong" role="alert">{escape(problem)}</p>' if problem else "")
         + f'<form method="post" action="{action}" data-when="link" hidden><input type="hidden" name="token">'
-        f"<p>{escape(words('invited'))}</p><button>{escape(words('start'))}</button></form>"
+        f"<p>{escape(words(f'invited_{kind}'))}</p><button>{escape(words('start'))}</button></form>"
         f'<form method="post" action="{action}" data-when="none">{asked}</form>'
         f"<noscript><p>{escape(words('script'))}</p></noscript><script>{_SCRIPT}</script></html>"
     )

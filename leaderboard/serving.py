@@ -36,7 +36,7 @@ def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, po
     access = served_access()
     invitations = Invitations(folder) if access.way == "invite" or (access.way == "local" and named) else None
     gate = Middleware(Gate, access=access, invitations=invitations)
-    joining = join_routes(access, invitations) if invitations else []
+    joining = join_routes(access, invitations, "study" if named else "board") if invitations else []
     app = App(Path(__file__).with_name(script), routes=[*routes, *joining], middleware=[gate])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -108,5 +108,8 @@ def _invite(
     if json:
         print_records(rows)
     else:
-        print_table(rows, list(rows[0]) if rows else ["id"], title="Invitations")
+        short = [
+            {key: str(value or "")[:16] if key.endswith("_at") else value for key, value in row.items()} for row in rows
+        ]
+        print_table(short, list(short[0]) if short else ["id"], title="Invitations (times in UTC)")
     return ExitCode.OK

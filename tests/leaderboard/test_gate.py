@@ -53,7 +53,7 @@ def client(access: str, invitations: Invitations | None, site: str = SITE) -> Te
     """A browser, as far as cookies and redirects go."""
     told = Access(way=access)  # pyright: ignore[reportArgumentType]
     routes = [
-        *(join_routes(told, invitations) if invitations else []),
+        *(join_routes(told, invitations, "study") if invitations else []),
         Route("/clips/{assignment}/{side}", clip),
         WebSocketRoute("/_stcore/stream", _socket),
         Route("/{path:path}", _page, methods=["GET", "POST"]),
@@ -195,6 +195,12 @@ def test_the_page_speaks_the_browsers_language_and_shields_itself(invitations: I
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert word in client("invite", invitations).get(f"/join?lang={code}").text
+
+
+def test_a_boards_page_speaks_of_a_board(invitations: Invitations):
+    access = Access(way="invite")
+    browser = TestClient(Starlette(routes=join_routes(access, invitations, "board")))
+    assert "invited to look at a leaderboard" in browser.get("/join").text
 
 
 def test_clips_come_by_assignment_and_in_ranges(study: Study, monkeypatch: pytest.MonkeyPatch):

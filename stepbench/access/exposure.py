@@ -20,6 +20,7 @@ Way = Literal["local", "invite", "oidc"]
 ACCESS_VARIABLE = "STEPBENCH_ACCESS"
 """Environment variable that tells the server's process what `choose_access` has decided. Holds no secret."""
 SECRETS = Path(".streamlit/secrets.toml")
+_LISTS = ("admins", "annotators", "viewers")
 _NEEDED = ("redirect_uri", "cookie_secret")
 _PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 
@@ -115,8 +116,9 @@ def served_access() -> Access:
             f"{ACCESS_VARIABLE} is not set: the server does not know whom to let in",
             hint="start it with `stepbench prefs serve` or `stepbench leaderboard serve`",
         )
-    facts: dict[str, Any] = json.loads(told)
-    return Access(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+    facts = json.loads(told)
+    lists = {role: tuple(facts[role]) for role in _LISTS}
+    return Access(way=facts["way"], secrets=facts["secrets"], **lists)
 
 
 def _has_auth(secrets: Path) -> bool:
@@ -134,7 +136,7 @@ def _oidc(secrets: Path) -> Access:
     if missing:
         raise UsageError(f"[auth] in {secrets} lacks {', '.join(missing)}", hint="docs/voting.md shows a whole one")
     lists = content.get("access") or {}
-    allowed = {role: tuple(map(str, lists.get(role, []))) for role in ("admins", "annotators", "viewers")}
+    allowed = {role: tuple(map(str, lists.get(role, []))) for role in _LISTS}
     if not any(allowed.values()):
         raise UsageError(
             f"[access] in {secrets} lists nobody, so nobody could come in",

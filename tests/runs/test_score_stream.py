@@ -14,6 +14,7 @@ import torch
 
 import metrics
 from stepbench.errors import EnvironmentUnfitError, UsageError
+from stepbench.executors.local import LocalExecutor
 from stepbench.records import Prompt
 from stepbench.runs import device, score_stream
 from stepbench.runs.clip_features import features_of_clips
@@ -89,7 +90,7 @@ def test_a_clip_that_ends_its_worker_costs_no_other_clip(workers: int, workplace
     tasks = [task("exit" if number == 5 else str(number)) for number in range(16)]
     done = {
         one.sample_key: scored
-        for one, scored in score_stream.score_with(toy_workers.make_scorer, tasks, workers=workers)
+        for one, scored in score_stream.score_with(toy_workers.make_scorer, tasks, executor=LocalExecutor(workers))
     }
     assert sorted(done) == sorted(one.sample_key for one in tasks)
     assert done["exit"].rows == []

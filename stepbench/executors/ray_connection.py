@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
-from stepbench.errors import EnvironmentUnfitError
+from stepbench.errors import EnvironmentUnfitError, UsageError
 
+ADDRESS = re.compile(r"auto|[^/:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+REACH_SECONDS = 10.0
 INSTALL = "pip install 'stepbench[ray]'"
 
 
@@ -25,8 +29,13 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
         workers: Actors that a cluster started here must have room for.
 
     Raises:
+        UsageError: No address of a cluster.
         EnvironmentUnfitError: Ray is not installed, or does not answer.
     """
+    if address is not None and not ADDRESS.fullmatch(address):
+        raise UsageError(
+            f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
+        )
     with ExitStack() as ends:
         # Ray's thread prints warnings on stdout, which belongs to records alone.
         ends.enter_context(redirect_stdout(sys.stderr))
@@ -36,14 +45,15 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             return
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address is None:
-            # More workers than cores are let in, as by the local executor. Nothing listens beyond this machine.
+            # More workers than cores are let in, as by the local executor.
             cores = max(os.cpu_count() or 1, workers)
             options |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
-            options |= {"_node_ip_address": "127.0.0.1"}
         else:
             options |= {"address": address}
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
+            if address is not None:
+                _reach(address)
             ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise EnvironmentUnfitError(
@@ -55,6 +65,15 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             # Ray ends the process at once; here the run must first note that it was interrupted.
             signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
+
+
+def _reach(address: str) -> None:
+    """Refuse an address where nobody listens; Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS):
+        pass
 
 
 def _import_ray() -> Any:

@@ -55,7 +55,7 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             if address is not None:
                 _reach(address)
             ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError, OverflowError) as error:
             raise EnvironmentUnfitError(
                 f"Ray cannot be reached at {address or 'this machine'}: {type(error).__name__}: {error}",
                 hint="`ray status` shows whether a cluster is up; without --ray-address one is started here",

@@ -56,6 +56,7 @@ def test_without_ray_the_error_names_the_extra(stepbench, make_suite, monkeypatc
     [
         ("127.0.0.1:1", 12, "Ray cannot be reached at 127.0.0.1:1: ConnectionRefusedError"),
         ("ray://127.0.0.1:10001", 2, "--ray-address must be auto or HOST:PORT, got 'ray://127.0.0.1:10001'"),
+        ("127.0.0.1:99999", 12, "Ray cannot be reached at 127.0.0.1:99999: OverflowError"),
         ("somewhere", 2, "--ray-address must be auto or HOST:PORT, got 'somewhere'"),
     ],
 )
@@ -121,12 +122,14 @@ def wait_for(condition, process) -> None:
 def test_a_node_that_is_killed_leaves_no_trace(make_suite, workplace, journal, samples, options):
     make_suite(*(f"prompt number {number}" for number in range(6)))
     run, log = workplace / "runs/ray", workplace / "log"
-    with cluster(nodes=2) as (made, nodes):
-        with begun("ray", log, *options, "--executor", "ray", "--ray-address", made.address) as by_ray:
-            wait_for(lambda: lines(run / journal) >= 4, by_ray)
-            made.remove_node(nodes[1], allow_graceful=False)
-            assert lines(run / journal) < samples
-            assert by_ray.wait(300) == 0, log.read_text(encoding="utf-8")
+    with (
+        cluster(nodes=2) as (made, nodes),
+        begun("ray", log, *options, "--executor", "ray", "--ray-address", made.address) as by_ray,
+    ):
+        wait_for(lambda: lines(run / journal) >= 4, by_ray)
+        made.remove_node(nodes[1], allow_graceful=False)
+        assert lines(run / journal) < samples
+        assert by_ray.wait(300) == 0, log.read_text(encoding="utf-8")
     with begun("local", log, *options) as local:
         assert local.wait(300) == 0
     same_run(run, workplace / "runs/local")

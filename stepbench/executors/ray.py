@@ -18,6 +18,7 @@ from stepbench.executors.protocol import Stage, Task, Worker
 from stepbench.executors.ray_connection import connected
 from stepbench.executors.ray_crew import Crew
 from stepbench.executors.ray_worker import Place
+from stepbench.runs.journal import saving
 
 SCORER_GPUS = 0.25
 """GPU of a scoring actor: its networks are small beside a generator, and it waits for the decoder in between."""
@@ -52,6 +53,7 @@ class RayExecutor:
         Raises:
             StepbenchError: A worker cannot be built; its own error where it has one.
             EnvironmentUnfitError: Workers die before they are ready, or do not see the run folder.
+        IncompleteError: Nothing can be written there.
         """
         if not tasks:
             return
@@ -99,8 +101,10 @@ def ray_executor(
 @contextmanager
 def _marked(folder: Path) -> Iterator[Path]:
     """A file in the run folder by which workers know that they see the same folder."""
-    mark = folder.absolute() / f".seen-by-ray-{uuid.uuid4().hex}"
-    mark.touch()
+    # The ending by which the end of a run finds what a killed command has left.
+    mark = folder.absolute() / f".seen-by-ray-{uuid.uuid4().hex}.tmp"
+    with saving(mark):
+        mark.touch()
     try:
         yield mark
     finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stepbench.errors import EnvironmentUnfitError, UsageError
+from stepbench.errors import EnvironmentUnfitError, IncompleteError, UsageError
 from stepbench.executors import ray_crew
 from stepbench.executors.choose import open_executor
 from stepbench.executors.protocol import Lost, Stage
@@ -123,6 +124,12 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
 def test_impossible_options_are_refused(workplace, connection, options, error, told):
     with pytest.raises(error, match=told), open_executor(folder=workplace, **options):
         pass
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(toys, executor, workplace):
+    gone = replace(executor, folder=workplace / "gone")
+    with pytest.raises(IncompleteError, match=r"cannot save .*seen-by-ray"):
+        results(gone, toys.make_square, [1])
 
 
 def test_a_machine_that_does_not_see_the_folders_is_named(workplace, monkeypatch):

@@ -102,7 +102,8 @@ class Crew:
             result = self._ray.get(slot.answer)
         except self._ray.exceptions.RayTaskError as error:
             # The actor lives: its answer could not be sent.
-            result = Lost(f"{type(error.cause).__name__}: {str(error.cause).partition('\\n')[0]}")
+            first_line = next(iter(str(error.cause).splitlines()), "")
+            result = Lost(f"{type(error.cause).__name__}: {first_line}")
         except self._ray.exceptions.RayError as error:
             self._replace(slots, slot)
             if given is None:

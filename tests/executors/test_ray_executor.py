@@ -94,7 +94,7 @@ def test_a_worker_that_cannot_be_sent_ends_the_work(toys, executor, workplace, m
     import only_here
 
     (workplace / "only_here.py").unlink()
-    with pytest.raises(EnvironmentUnfitError, match="No module named 'only_here'$"):
+    with pytest.raises(EnvironmentUnfitError, match=r"No module named 'only_here'\n  hint"):
         results(executor, only_here.make, [1])
 
 

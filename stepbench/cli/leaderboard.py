@@ -61,3 +61,13 @@ def serve(board: Path = Path("board"), /, *, port: int = 8501, address: str = "1
     check_address(address, port)
     note(f"leaderboard on http://{f'[{address}]' if ':' in address else address}:{port} (Ctrl-C ends it)")
     serve_board(board, address=address, port=port)
+
+
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_check:check", name="check", help="Check a run that was handed in, and give it a badge."
+)
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_check:withdraw",
+    name="withdraw",
+    help="Withdraw a run; it stays visible, with the reason.",
+)

@@ -41,7 +41,9 @@ def check_files(given: Submission) -> Check:
             problems.append(f"{match[2]} is not the file that was summed")
     previews = {row.get("preview") for row in given.samples.values()}
     strangers = set(given.names) - listed - _OWN_FILES - previews
-    problems += [f"{name!r} has no line in SHA256SUMS" for name in sorted(strangers) if not name.startswith("features/")]
+    problems += [
+        f"{name!r} has no line in SHA256SUMS" for name in sorted(strangers) if not name.startswith("features/")
+    ]
     return outcome("files", problems, f"{len(listed)} files have their sums")
 
 
@@ -76,8 +78,9 @@ def check_suite(given: Submission, suite: Suite | None) -> Check:
     for name, prompt in given.prompts.items():
         if known.get(name) != prompt.to_json():
             problems.append(f"prompt {name!r} is not that of the suite")
-    splits = {split: {p.id for p in suite.prompts if split == "all" or p.split in (split, None)} for split in
-              ("test", "all")}
+    splits = {
+        split: {p.id for p in suite.prompts if split == "all" or p.split in (split, None)} for split in ("test", "all")
+    }
     if set(given.prompts) not in splits.values():
         wanted = splits[suite.card.default_split if suite.card.default_split in splits else "all"]
         problems.append(f"{len(given.prompts)} of {len(wanted)} prompts are covered")
@@ -129,7 +132,7 @@ def check_summary(given: Submission, limits: Limits) -> Check:
     return outcome("summary", [] if stated == again else ["summary.json does not follow from the rows"], "follows")
 
 
-def check_table(given: Submission) -> Check:
+def check_table(given: Submission, limits: Limits) -> Check:
     """`scores.parquet` holds the rows of the journals and nothing else."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -141,14 +144,18 @@ def check_table(given: Submission) -> Check:
     try:
         with parquet.ParquetFile(path, memory_map=True) as table:
             # The number of rows is held against the journals before anything is read.
-            if table.metadata.num_rows != len(wanted):
-                return outcome("table", [f"{table.metadata.num_rows} rows, the journals have {len(wanted)}"], "")
+            meta = table.metadata
+            if sum(meta.row_group(place).total_byte_size for place in range(meta.num_row_groups)) > limits.text:
+                return outcome("table", [f"scores.parquet unpacks to more than {limits.text} bytes"], "")
+            if meta.num_rows != len(wanted):
+                return outcome("table", [f"{meta.num_rows} rows, the journals have {len(wanted)}"], "")
             names = ["metric_id", "sample_key", "set_key", "status", "value"]
             rows = table.read(columns=names).select(names).to_pylist()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        return outcome("table", [f"scores.parquet cannot be read: {str(error):.200}"], "")
-    found = sorted((row["metric_id"], row["sample_key"] or row["set_key"], row["status"], _text(row["value"]))
-                   for row in rows)
+        return outcome("table", [f"scores.parquet cannot be read: {error!s:.200}"], "")
+    found = sorted(
+        (row["metric_id"], row["sample_key"] or row["set_key"], row["status"], _text(row["value"])) for row in rows
+    )
     return outcome("table", [] if found == wanted else ["scores.parquet is not the rows of the journals"], "follows")
 
 

@@ -108,6 +108,8 @@ def _by_key(rows: list[dict[str, Any]], name: str) -> Rows:
     for row in rows:
         key = row.get("sample_key") or row.get("set_key")
         if key is None or key in found:
-            raise SubmissionError(f"{name}: sample {str(key)[:12]} has no row of its own", hint="hand in a finished run")
+            raise SubmissionError(
+                f"{name}: sample {str(key)[:12]} has no row of its own", hint="hand in a finished run"
+            )
         found[key] = row
     return found

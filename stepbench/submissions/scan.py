@@ -62,7 +62,9 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
             if not entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
             elif depth == 0:
-                raise SubmissionError(f"folders are nested too deep: {entry.name!r}", hint="hand in the run folder alone")
+                raise SubmissionError(
+                    f"folders are nested too deep: {entry.name!r}", hint="hand in the run folder alone"
+                )
             else:
                 yield from _walk(Path(entry.path), depth - 1)
 

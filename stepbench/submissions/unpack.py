@@ -1,4 +1,4 @@
-"""Unpack an archive from a stranger: nothing leaves the scratch folder, and no size is believed before it is counted."""
+"""Unpack an archive from a stranger: nothing leaves the scratch folder, no size is believed before it is counted."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
             if member.flag_bits & 0x1:
                 raise SubmissionError(f"{member.filename!r} is encrypted", hint=_HINT)
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise SubmissionError(f"{member.filename!r}: compression that is not read here", hint="zip with deflate")
+                raise SubmissionError(
+                    f"{member.filename!r}: compression that is not read here", hint="zip with deflate"
+                )
             if member.is_dir():
                 yield member.filename, 0, None
                 continue

@@ -20,7 +20,10 @@ from stepbench.submissions.verdict import VERDICT_FILE, Check, outcome
 STATEMENT_FILE = "contamination.toml"
 STATEMENT_FIELDS = {"submitter": str, "trained_on_suite_prompts": bool, "trained_on_suite_clips": bool, "notes": str}
 
-_OWN_FILES = {"SHA256SUMS", ".run.json.lock", "reviews.jsonl", STATEMENT_FILE, VERDICT_FILE}
+_OWN_FILES = {"SHA256SUMS", "reviews.jsonl", STATEMENT_FILE, VERDICT_FILE}
+_UNREAD = ("features/", ".")
+"""Features are made anew where they are needed; hidden files are locks."""
+
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
@@ -41,9 +44,7 @@ def check_files(given: Submission) -> Check:
             problems.append(f"{match[2]} is not the file that was summed")
     previews = {row.get("preview") for row in given.samples.values()}
     strangers = set(given.names) - listed - _OWN_FILES - previews
-    problems += [
-        f"{name!r} has no line in SHA256SUMS" for name in sorted(strangers) if not name.startswith("features/")
-    ]
+    problems += [f"{name!r} has no line in SHA256SUMS" for name in sorted(strangers) if not name.startswith(_UNREAD)]
     return outcome("files", problems, f"{len(listed)} files have their sums")
 
 

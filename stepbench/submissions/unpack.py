@@ -17,7 +17,8 @@ from stepbench.submissions.limits import MIB, Limits, SubmissionError
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz")
 
-_CHUNK = MIB
+_CHUNK = 1 << 16
+_LONGEST_HEADER = MIB
 _FREE = 32 * MIB
 _HINT = "pack the run folder anew: regular files only, under relative names"
 _BAD_PART = re.compile(r'[\x00-\x1f\x7f<>"|?*\\]')
@@ -123,7 +124,7 @@ def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
 
 
 def _tar_members(tar: Path, limits: Limits) -> Iterator[_Member]:
-    with tar.open("rb") as handle, tarfile.open(fileobj=_Guarded(handle, 2 * _CHUNK), mode="r:") as opened:
+    with tar.open("rb") as handle, tarfile.open(fileobj=_Guarded(handle, _LONGEST_HEADER), mode="r:") as opened:
         # tarfile keeps every header it has read, and a header may be as long as the guard allows.
         for member in opened:
             opened.members = []  # pyright: ignore[reportAttributeAccessIssue]

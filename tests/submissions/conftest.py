@@ -64,6 +64,6 @@ def check(suite: Any) -> Callable[..., Any]:
     from stepbench.submissions.check import check_submission
 
     def call(path: Path, **options: Any) -> Any:
-        return check_submission(path, suite=suite, **{"rescore": 0, **options})
+        return check_submission(path, **{"suite": suite, "rescore": 0, **options})
 
     return call

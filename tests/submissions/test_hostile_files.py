@@ -35,19 +35,19 @@ def test_tricks_in_json_are_refused(tmp_path: Path, text: str, match: str):
     with pytest.raises(SubmissionError, match=match):
         read_object(path, Limits())
     path.write_bytes(text.encode("latin-1") + b"\n")
-    with pytest.raises(SubmissionError, match="run.json:1"):
+    with pytest.raises(SubmissionError, match=r"run\.json:1"):
         list(read_rows(path, Limits()))
 
 
 def test_huge_lines_and_files_are_refused_before_they_are_read(tmp_path: Path):
     path = tmp_path / "plan.jsonl"
     path.write_text('{"a": "' + "x" * 2000 + '"}\n', encoding="utf-8")
-    with pytest.raises(SubmissionError, match="plan.jsonl:1: a line of more than 1000 bytes"):
+    with pytest.raises(SubmissionError, match=r"plan\.jsonl:1: a line of more than 1000 bytes"):
         list(read_rows(path, Limits(line=1000)))
     with pytest.raises(SubmissionError, match="at most 100 are taken"):
         list(read_rows(path, Limits(text=100)))
     path.write_text('{"a": 1}\n{"a": 2}', encoding="utf-8")
-    with pytest.raises(SubmissionError, match="plan.jsonl:2: the last line is torn"):
+    with pytest.raises(SubmissionError, match=r"plan\.jsonl:2: the last line is torn"):
         list(read_rows(path, Limits()))
     assert list(read_rows(tmp_path / "none.jsonl", Limits())) == []
 
@@ -56,7 +56,7 @@ def test_links_and_pipes_in_a_folder_are_refused(place: Path):
     run = place / "runs" / "stripes"
     link = run / "clips" / "secret.mp4"
     link.symlink_to("/etc/passwd")
-    with pytest.raises(SubmissionError, match="'clips/secret.mp4' is neither"):
+    with pytest.raises(SubmissionError, match=r"'clips/secret\.mp4' is neither"):
         scan_folder(run, Limits())
     link.unlink()
     (run / "more").symlink_to("/etc")
@@ -83,7 +83,7 @@ def test_limits_hold_for_folders_too(made: Path, limits: Limits, match: str):
 
 
 def test_what_holds_no_run_or_two_is_refused(made: Path, tmp_path: Path):
-    with pytest.raises(SubmissionError, match="run.json is missing"):
+    with pytest.raises(SubmissionError, match=r"run\.json is missing"):
         scan_folder(made / "mini", Limits())
     with pytest.raises(SubmissionError, match="holds 0 runs"):
         find_run(tmp_path)

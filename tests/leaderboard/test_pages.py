@@ -67,13 +67,13 @@ def test_overview_shows_every_run_with_mean_interval_rank_and_coverage(shown: Pa
     assert wide["", "Generator"].tolist() == ["toy:best", "toy:second", "toy:twin", "toy:last"]
     assert wide["", "Scored"].tolist() == ["20/20", "20/20", "20/20", "18/20"]
     assert wide["", "Prompts"].tolist() == [10] * 4
-    assert wide["Shine ↑ (points)", "rank"].tolist() == ["1", "2–3", "2–3", "4"]
-    assert wide["Wobble ↓ (points)", "rank"].tolist() == ["1", "2–3", "2–3", "4"]
+    assert wide["Shine ↑ (points)", "Rank"].tolist() == ["1", "2–3", "2–3", "4"]
+    assert wide["Wobble ↓ (points)", "Rank"].tolist() == ["1", "2–3", "2–3", "4"]
     assert all(text.startswith("[") for text in wide["Shine ↑ (points)", "95 %"])
     assert one["rank"].tolist() == ["1", "2–3", "2–3", "4"]
     assert one["n_failed"].tolist() == [0, 0, 0, 1]
     assert one["n_refused"].tolist() == [0, 0, 0, 1]
-    assert len(app.get("vega_lite_chart")) == 1
+    assert len(app.get("vega_lite_chart")) == 2, "the metric, and quality against cost"
     assert len(app.get("download_button")) == 3
 
 

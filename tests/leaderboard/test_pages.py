@@ -7,39 +7,14 @@ from pathlib import Path
 
 import pytest
 from board_runs import CATEGORIES, NASTY, level, make_run
-from streamlit.testing.v1 import AppTest
+from opened_pages import opened, pairs, parameter
 
 from stepbench.board import build_board
 from stepbench.board.read import BOARD_VARIABLE
 
-APP = Path(__file__).parents[2] / "leaderboard" / "app.py"
 
-
-def opened(page: str = "", /, **parameters: str) -> AppTest:
-    """A page after its first run, with the address's query parameters."""
-    app = AppTest.from_file(APP, default_timeout=60).run()
-    if page:
-        app.switch_page(f"pages/{page}.py")
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def pairs(app: AppTest) -> list[dict]:
-    """The data of every pair of clips on the page."""
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
-
-
-def parameter(app: AppTest, name: str) -> str | None:
-    """A query parameter of the page's address."""
-    values = app.query_params.get(name)
-    return values[0] if isinstance(values, list) else values
-
-
-@pytest.mark.parametrize("page", ["", "gallery"])
-@pytest.mark.parametrize("content", ["missing", "empty", "nothing finished", "torn"])
+@pytest.mark.parametrize("page", ["", "gallery", "model", "compare", "human", "history", "methods"])
+@pytest.mark.parametrize("content", ["missing", "nothing finished", "torn"])
 def test_without_a_board_every_page_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, page: str
 ):

@@ -21,6 +21,9 @@ def build(
     runs: Path = Path("runs"),
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("board"),
     suite: Annotated[str | None, Parameter(name=["--suite", "-t"])] = None,
+    studies: Path | None = None,
+    gates: Path | None = None,
+    compared: int = 20,
     json: Json = False,
 ) -> int:
     """Compute everything the leaderboard shows from a folder of runs.
@@ -32,10 +35,13 @@ def build(
         runs: Folder of run folders.
         out: Board folder; made, or replaced in one step.
         suite: Take only runs on the suite of this name.
+        studies: Folder of preference studies or files of votes, for the page of people's verdicts.
+        gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); by default `gates` inside the folder of runs.
+        compared: Most runs of a table that are compared pair by pair; the best ones where there are more.
     """
     from stepbench.board import build_board
 
-    built = build_board(runs, out, suite=suite)
+    built = build_board(runs, out, suite=suite, studies=studies, gates=gates, compared=compared)
     left_out = [asdict(item) for item in built.left_out]
     if json:
         print_records([asdict(built) | {"path": str(built.path), "left_out": left_out}])

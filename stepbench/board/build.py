@@ -22,6 +22,7 @@ from stepbench.errors import IncompleteError, NothingSelectedError, StepbenchErr
 from stepbench.progress import track
 from stepbench.provenance import now
 from stepbench.runs.folder import RunFolder
+from stepbench.submissions.withdrawals import read_withdrawals
 
 BROKEN = "broken"
 
@@ -109,6 +110,7 @@ def build_board(
             parts=parts,
             folders={name: runs / name for name in parts},
             badges={name: badge_of(runs / name) for name in parts},
+            withdrawn=read_withdrawals(runs),
             left_out=[asdict(item) for item in left_out],
             gates=verdicts.verdicts,
             studies=read_studies(study_places(Path(studies)) if studies is not None else []),
@@ -198,6 +200,7 @@ def _digest(content: Content) -> str:
             __version__,
             {name: part.digest for name, part in content.parts.items()},
             dict(content.badges),
+            dict(content.withdrawn),
             list(content.left_out),
             list(content.gates),
             {name: fingerprint(study) for name, study in content.studies.items()},

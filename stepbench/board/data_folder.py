@@ -39,6 +39,7 @@ RUN_COLUMNS = (
     "table_id",
     "part",
     "badge",
+    "withdrawn",
     *FACTS,
     *(f"n_{name}" for name in ("planned", "ok", "failed", "refused", "missing")),
     *COSTS,
@@ -57,6 +58,7 @@ class Content:
         parts: Run name -> part.
         folders: Run name -> run folder.
         badges: Run name -> badge.
+        withdrawn: Run name -> reason, of runs that were taken back.
         left_out: Rows run, status and reason.
         gates: Verdicts, the newest last.
         studies: Name -> tables of a study, or why there are none.
@@ -66,6 +68,7 @@ class Content:
     parts: Mapping[str, Part]
     folders: Mapping[str, Path]
     badges: Mapping[str, str]
+    withdrawn: Mapping[str, str]
     left_out: Sequence[Mapping[str, str]]
     gates: Sequence[Mapping[str, Any]]
     studies: Mapping[str, StudyTables | str]
@@ -132,12 +135,13 @@ def _run_table(tables: Mapping[str, Mapping[str, Part]], content: Content) -> pd
     rows: list[dict[str, Any]] = [
         {
             "run": name,
-            "label": labels[name],
+            "label": f"{labels[name]} (withdrawn)" if name in content.withdrawn else labels[name],
             "table_id": table_id,
             "part": part.digest,
             "on_board": True,
             "status": part.status,
             "badge": content.badges[name],
+            "withdrawn": content.withdrawn.get(name),
             **part.facts,
             **{f"n_{outcome}": count for outcome, count in part.summary["samples"].items()},
             **_costs(part.cost),

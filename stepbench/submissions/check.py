@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stepbench.board.badges import VERDICT
 from stepbench.canonical import sha256_file
 from stepbench.errors import StepbenchError, UsageError
 from stepbench.records import Suite
@@ -19,7 +20,7 @@ from stepbench.submissions.offline import offline_checks
 from stepbench.submissions.read import Submission, read_submission
 from stepbench.submissions.scan import find_run
 from stepbench.submissions.unpack import unpack
-from stepbench.submissions.verdict import VERDICT_FILE, Check, Verdict, write_verdict
+from stepbench.submissions.verdict import Check, Verdict, write_verdict
 
 
 def check_submission(
@@ -62,9 +63,9 @@ def check_submission(
         given = _read(folder, limits)
         verdict = _verdict(given, suite, limits, rescore, seed, statement_required, remade, device)
         if path.is_dir():
-            write_verdict(verdict, folder / VERDICT_FILE)
+            write_verdict(verdict, folder / VERDICT)
         elif accept is not None and verdict.badge is not None:
-            write_verdict(verdict, folder / VERDICT_FILE)
+            write_verdict(verdict, folder / VERDICT)
             _take_over(folder, Path(accept), verdict.run)
     return verdict
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from stepbench.board.badges import VERDICT
 from stepbench.canonical import sha256_file, sha256_json
 from stepbench.errors import StepbenchError
 from stepbench.records import Suite
@@ -15,12 +16,12 @@ from stepbench.runs.summary import summarize
 from stepbench.submissions.limits import Limits
 from stepbench.submissions.read import Submission
 from stepbench.submissions.scan import read_object
-from stepbench.submissions.verdict import VERDICT_FILE, Check, outcome
+from stepbench.submissions.verdict import Check, outcome
 
 STATEMENT_FILE = "contamination.toml"
 STATEMENT_FIELDS = {"submitter": str, "trained_on_suite_prompts": bool, "trained_on_suite_clips": bool, "notes": str}
 
-_OWN_FILES = {"SHA256SUMS", "reviews.jsonl", STATEMENT_FILE, VERDICT_FILE}
+_OWN_FILES = {"SHA256SUMS", "reviews.jsonl", STATEMENT_FILE, VERDICT}
 _UNREAD = ("features/", ".")
 """Features are made anew where they are needed; hidden files are locks."""
 

@@ -1,4 +1,7 @@
-"""What a check found: one result per check, the badge that follows, and `verification.json` beside the run."""
+"""What a check found: one result per check, the badge that follows, and `verification.json` beside the run.
+
+That file is none of the run's own: it is no part of `SHA256SUMS`, and one that is handed in is never believed.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stepbench import __version__
-from stepbench.canonical import sha256_file
+from stepbench.board.badges import BADGES
 from stepbench.provenance import now
 from stepbench.runs.folder import write_atomically
-
-VERDICT_FILE = "verification.json"
-"""Not one of the run's own files: it is no part of `SHA256SUMS`, and one that is handed in is never believed."""
-
-BADGES = ("self-reported", "reproduced", "verified")
-"""From the least to the most that was checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +86,6 @@ def write_verdict(verdict: Verdict, path: Path) -> None:
         IncompleteError: It cannot be written.
     """
     write_atomically(path, json.dumps(verdict.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def badge_of(run: Path) -> str:
-    """The badge of a run folder: that of its verdict as long as the verdict is about the files that lie there."""
-    try:
-        verdict = json.loads((run / VERDICT_FILE).read_text(encoding="utf-8"))
-        current = sha256_file(run / "SHA256SUMS")
-    except (OSError, ValueError):
-        return BADGES[0]
-    if not isinstance(verdict, dict) or verdict.get("sha256sums") != current:
-        return BADGES[0]
-    badge = verdict.get("badge")
-    return badge if badge in BADGES else BADGES[0]
 
 
 def outcome(name: str, problems: Sequence[str], good: str) -> Check:

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from submitted_runs import change_json, change_rows, detail, pack_suite, results, resum, sum_up
 
+from stepbench.board.badges import badge_of
 from stepbench.canonical import sha256_file
 from stepbench.errors import UsageError
-from stepbench.submissions.verdict import badge_of
 from stepbench.suites import load_suite
 
 STATEMENT = """\

@@ -49,3 +49,16 @@ def test_withdrawals_are_journalled(stepbench: Callable[..., Any], place: Path):
     with pytest.raises(UsageError, match="--why takes 1 to 1000 characters, got 0"):
         withdraw(runs / "other", "  ")
     assert stepbench("leaderboard", "withdraw", place, "--why", "no run").code == ExitCode.USAGE
+
+
+def test_a_withdrawn_run_stays_on_the_board_with_the_reason(place: Path, tmp_path: Path):
+    from stepbench.board import build_board, open_board
+
+    runs = place / "runs"
+    build_board(runs, tmp_path / "board")
+    withdraw(runs / "stripes", "wrong weights")
+    built = build_board(runs, tmp_path / "board")
+    assert not built.unchanged
+    (row,) = open_board(tmp_path / "board").runs().to_dict(orient="records")
+    assert (row["on_board"], row["withdrawn"]) == (True, "wrong weights")
+    assert row["label"].endswith("(withdrawn)")

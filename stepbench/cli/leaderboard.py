@@ -77,3 +77,6 @@ leaderboard_command.command(
     name="withdraw",
     help="Withdraw a run; it stays visible, with the reason.",
 )
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_export:export", name="export", help="Write the board as pages that need no server."
+)

@@ -11,6 +11,7 @@ import pandas as pd
 from stepbench import __version__
 from stepbench.board import gates as gate_files
 from stepbench.board.badges import badge_of
+from stepbench.board.clips_url import check_clips_url
 from stepbench.board.data_folder import Content, write_tables
 from stepbench.board.folder import SCHEMA, BoardFolder, folder_in_one_step
 from stepbench.board.pairs import MOST_COMPARED
@@ -71,6 +72,7 @@ def build_board(
     studies: str | Path | None = None,
     gates: str | Path | None = None,
     compared: int = MOST_COMPARED,
+    clips_url: str | None = None,
 ) -> Built:
     """Build the board in `out` from every run folder in `runs`. Runs that have not changed since are not read again.
 
@@ -81,9 +83,12 @@ def build_board(
         studies: Folder of preference studies and files of votes; None for a board without people's verdicts.
         gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); None for `gates` inside `runs`.
         compared: Most runs of a table that are compared pair by pair, at least 2; the best ones where there are more.
+        clips_url: Address of the clips in an object store, with `{name}` for what lies below `clips/`; None serves them
+            from the board folder.
 
     Raises:
-        UsageError: There is no folder `runs`, `studies` or `gates`, or fewer than two runs are to be compared.
+        UsageError: There is no folder `runs`, `studies` or `gates`, fewer than two runs are to be compared, or
+            the address of the clips cannot be used.
         NothingSelectedError: No run is on the suite asked for.
         BoardError: `out` holds something else than a board, or is being built by another process.
         IncompleteError: The board cannot be saved; the old one stays in force.
@@ -96,6 +101,7 @@ def build_board(
             raise UsageError(f"no folder of {option} at {place}", hint=f"give --{option} DIR, or leave it out")
     if compared < 2:
         raise UsageError(f"at least 2 runs are compared with each other, got {compared}")
+    address = check_clips_url(clips_url) if clips_url is not None else ""
     chosen = [path for path in sorted(runs.iterdir()) if _is_run(path) and (suite is None or _suite_of(path) == suite)]
     if suite is not None and not chosen:
         raise NothingSelectedError(f"no run in {runs} is on suite {suite!r}", hint="`stepbench list runs` names suites")
@@ -116,7 +122,7 @@ def build_board(
             studies=read_studies(study_places(Path(studies)) if studies is not None else []),
             compared=compared,
         )
-        return _put_in_force(board, content, left_out)
+        return _put_in_force(board, content, left_out, address)
 
 
 def _is_run(path: Path) -> bool:
@@ -157,11 +163,11 @@ def _status(path: Path) -> str:
     return BROKEN if status in FINISHED else status
 
 
-def _put_in_force(board: BoardFolder, content: Content, left_out: Sequence[LeftOut]) -> Built:
+def _put_in_force(board: BoardFolder, content: Content, left_out: Sequence[LeftOut], clips_url: str) -> Built:
     parts = content.parts
     data = f"data-{_digest(content)[:16]}"
     old = board.read_pointer() if _has_board(board) else {}
-    unchanged = old.get("data") == data and (board.path / data).is_dir()
+    unchanged = old.get("data") == data and old.get("clips_url", "") == clips_url and (board.path / data).is_dir()
     if unchanged:
         pointer = old
     else:
@@ -179,6 +185,7 @@ def _put_in_force(board: BoardFolder, content: Content, left_out: Sequence[LeftO
             "left_out": len(left_out),
             "tables": len(group_parts(parts)),
             "clips": len(clips),
+            "clips_url": clips_url,
         }
         board.publish(pointer)
         _sweep(board, [data, old.get("data")], pairs, clips)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from stepbench.board.clips_url import clip_address
 from stepbench.board.folder import BoardFolder
 
 BOARD_VARIABLE = "STEPBENCH_BOARD"
@@ -86,7 +87,9 @@ class Board:
         return self._json("studies.json")
 
     def samples(self, part: str) -> pd.DataFrame:
-        """One row per planned sample of a run, in plan order. `clip` is the path of its preview, or None.
+        """One row per planned sample of a run, in plan order. `clip` is its preview, or None.
+
+        A preview is a path in the board folder, or an address where the board was built with one for clips.
 
         Columns: prompt_id, seed, text, language, category, unit, outcome, error, clip, no_clip (why there is none),
         frames, fps, height, width, seconds_total.
@@ -94,7 +97,12 @@ class Board:
         Args:
             part: The run's `part` in `runs()`.
         """
-        return pd.read_parquet(self._files.parts / part / "samples.parquet")
+        samples = pd.read_parquet(self._files.parts / part / "samples.parquet")
+        address = self.info.get("clips_url", "")
+        if not address:
+            return samples
+        clips = [clip_address(address, name) if isinstance(name, str) else None for name in samples["clip"]]
+        return samples.assign(clip=pd.Series(clips, dtype=object))
 
     def scores(self, part: str) -> pd.DataFrame:
         """Long form: prompt_id, seed, metric_id, value (NaN unless `status` is `ok`), status, error."""

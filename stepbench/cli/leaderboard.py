@@ -24,6 +24,7 @@ def build(
     studies: Path | None = None,
     gates: Path | None = None,
     compared: int = 20,
+    clips_url: str | None = None,
     json: Json = False,
 ) -> int:
     """Compute everything the leaderboard shows from a folder of runs.
@@ -38,10 +39,11 @@ def build(
         studies: Folder of preference studies or files of votes, for the page of people's verdicts.
         gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); by default `gates` inside the folder of runs.
         compared: Most runs of a table that are compared pair by pair; the best ones where there are more.
+        clips_url: Address of the clips in an object store that board/clips was copied to, with {name} for a clip.
     """
     from stepbench.board import build_board
 
-    built = build_board(runs, out, suite=suite, studies=studies, gates=gates, compared=compared)
+    built = build_board(runs, out, suite=suite, studies=studies, gates=gates, compared=compared, clips_url=clips_url)
     left_out = [asdict(item) for item in built.left_out]
     if json:
         print_records([asdict(built) | {"path": str(built.path), "left_out": left_out}])

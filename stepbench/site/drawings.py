@@ -12,8 +12,8 @@ from stepbench.reporting.svg import axis_over, drawing, line, marker, shortened,
 from stepbench.wording import metric_title, number
 
 MOST_ROWS = 40
-WIDTH, LEFT, RIGHT = 560.0, 12.0, 548.0
-ROW, FOOT = 34.0, 24.0
+WIDTH, LEFT, RIGHT = 360.0, 12.0, 348.0
+ROW, FOOT = 30.0, 20.0
 
 
 def whiskers(card: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -32,10 +32,10 @@ def whiskers(card: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mark
     parts = []
     for tick in axis.ticks():
         parts.append(line("grid", axis(tick), 2.0, axis(tick), bottom))
-        parts.append(words("tick", axis(tick), bottom + 16, axis.text(tick), "middle"))
+        parts.append(words("tick", axis(tick), bottom + 14, axis.text(tick), "middle"))
     for place, row in enumerate(kept):
-        y = ROW * place + 26
-        parts.append(words("group", LEFT, y - 10, shortened(str(row["label"]), 60)))
+        y = ROW * place + 22
+        parts.append(words("group", LEFT, y - 8, shortened(str(row["label"]), 46)))
         if pd.notna(row["low"]) and pd.notna(row["high"]):
             parts.append(line("whisker run-0", axis(row["low"]), y, axis(row["high"]), y))
         told = f"{row['label']}: {number(row['mean'])} {row['interval']}, {row['n_units']:.0f} prompts"

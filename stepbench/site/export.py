@@ -56,7 +56,7 @@ def export_site(board: str | Path, out: str | Path = "site", *, language: str = 
         UsageError: `out` holds something else, or the language is unknown.
         IncompleteError: The pages cannot be written; an earlier export stays.
     """
-    opened, words, target = open_board(board), Words(language), Path(out)
+    opened, words, target = open_board(board), Words(language), Path(out).resolve()
     if target.exists() and not (target / MARK).is_file() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} holds something else than an export", hint="give -o a new folder")
     content = SiteContent(opened)

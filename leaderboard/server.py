@@ -26,9 +26,11 @@ async def clip(request: Request) -> FileResponse:
 
     from leaderboard.data import board_folder
 
-    name = request.path_params["name"]
-    path = board_folder() / "clips" / name[:2] / name
-    if not _CLIP.fullmatch(name) or not path.is_file():
+    folder, name = request.path_params["folder"], request.path_params["name"]
+    clips = board_folder().resolve() / "clips"
+    path = clips / folder / name
+    # The name alone decides the place; a link that lies there might still lead out of the board.
+    if not _CLIP.fullmatch(name) or folder != name[:2] or path.resolve() != path or not path.is_file():
         raise HTTPException(404)
     # The name is the hash of the content, so a browser may keep it for ever.
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}

@@ -79,7 +79,7 @@ def test_the_board_is_filtered_and_sorted_and_clips_play_in_step(page: Any) -> N
     page.keyboard.press("ArrowRight")
     assert row.locator("output").inner_text() == f"2 / {FRAMES}"
 
-    page.get_by_label("B", exact=True).select_option("toy:last (withdrawn)")
+    page.locator("#b").select_option(label="toy:last (withdrawn)")
     page.get_by_label("Search prompts").fill("NUMBER 1")
     assert page.locator("#pairs .pair").count() == 1
     assert "Failed: RuntimeError: no <b>luck</b>" in page.locator(".reason").inner_text()

@@ -56,7 +56,9 @@ def get(board: Path) -> Callable[..., Answer]:
         }
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            # The client waits for its answer; it is cancelled once that is sent.
+            await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(dict(message))

@@ -14,6 +14,7 @@ PAGES = {
     "human": ":material/how_to_vote:",
     "history": ":material/timeline:",
     "methods": ":material/functions:",
+    "submit": ":material/upload_file:",
 }
 """File name of a page -> its icon; the first opens by default."""
 

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepbench.submissions.upload import MOST_MIB
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import FileResponse
@@ -53,6 +55,7 @@ def main(address: str, port: int) -> None:
         "server.address": address,
         "server.port": port,
         "server.headless": True,
+        "server.maxUploadSize": MOST_MIB,
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepbench.submissions.upload import MOST_MIB
+from stepbench.submissions.limits import MOST_MIB
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,7 +7,8 @@ import streamlit as st
 from leaderboard.language import words
 from leaderboard.wording import plain
 from stepbench.errors import StepbenchError
-from stepbench.submissions.upload import MOST_MIB, check_upload
+from stepbench.submissions.limits import MOST_MIB
+from stepbench.submissions.upload import check_upload
 
 ICONS = {"passed": ":material/check_circle:", "failed": ":material/error:", "skipped": ":material/remove:"}
 

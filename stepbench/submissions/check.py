@@ -17,10 +17,11 @@ from stepbench.records import Suite
 from stepbench.runs.journal import saving
 from stepbench.submissions.limits import Limits, SubmissionError
 from stepbench.submissions.offline import offline_checks
+from stepbench.submissions.outcome import Check
 from stepbench.submissions.read import Submission, read_submission
 from stepbench.submissions.scan import find_run
 from stepbench.submissions.unpack import unpack
-from stepbench.submissions.verdict import Check, Verdict, write_verdict
+from stepbench.submissions.verdict import Verdict, write_verdict
 
 
 def check_submission(

@@ -14,9 +14,9 @@ from stepbench.errors import StepbenchError
 from stepbench.records import Suite
 from stepbench.runs.summary import summarize
 from stepbench.submissions.limits import Limits
+from stepbench.submissions.outcome import Check, outcome
 from stepbench.submissions.read import Submission
 from stepbench.submissions.scan import read_object
-from stepbench.submissions.verdict import Check, outcome
 
 STATEMENT_FILE = "contamination.toml"
 STATEMENT_FIELDS = {"submitter": str, "trained_on_suite_prompts": bool, "trained_on_suite_clips": bool, "notes": str}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepbench.errors import StepbenchError
 from stepbench.runs.metric_set import ChosenMetric, choose_metrics
-from stepbench.submissions.verdict import Check, outcome
+from stepbench.submissions.outcome import Check, outcome
 
 if TYPE_CHECKING:
     from stepbench.submissions.read import Submission

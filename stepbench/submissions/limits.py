@@ -40,3 +40,6 @@ class Limits:
 
 UPLOAD = Limits(total=512 * MIB, file=128 * MIB, files=20_000, text=64 * MIB, directory=8 * MIB)
 """For a page that anybody reaches; larger runs are checked from the command line."""
+
+MOST_MIB = 64
+"""Largest archive that this page takes, in MiB."""

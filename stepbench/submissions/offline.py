@@ -15,8 +15,8 @@ from stepbench.submissions.consistency import (
     check_table,
 )
 from stepbench.submissions.limits import Limits
+from stepbench.submissions.outcome import Check
 from stepbench.submissions.read import Submission
-from stepbench.submissions.verdict import Check
 from stepbench.suites.format import read_suite
 from stepbench.suites.registry import suite_folders
 

@@ -13,8 +13,8 @@ from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.score_stream import run_scoring
 from stepbench.runs.score_worker import ClipFile, ScoreTask
 from stepbench.submissions.limits import SubmissionError
+from stepbench.submissions.outcome import Check, outcome
 from stepbench.submissions.read import Submission
-from stepbench.submissions.verdict import Check, outcome
 from stepbench.video import read_chunks
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-6

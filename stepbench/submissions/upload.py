@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import IO
 
 from stepbench.errors import StepbenchError
-from stepbench.submissions.limits import MIB, UPLOAD, SubmissionError
+from stepbench.submissions.limits import MIB, MOST_MIB, UPLOAD, SubmissionError
 from stepbench.submissions.offline import offline_checks
+from stepbench.submissions.outcome import Check
 from stepbench.submissions.read import read_submission
 from stepbench.submissions.scan import find_run
 from stepbench.submissions.unpack import SUFFIXES, unpack
-from stepbench.submissions.verdict import Check
-
-MOST_MIB = 64
-"""Largest archive that the page takes."""
 
 
 def check_upload(name: str, content: IO[bytes]) -> tuple[str, list[Check]]:

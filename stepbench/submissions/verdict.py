@@ -6,30 +6,16 @@ That file is none of the run's own: it is no part of `SHA256SUMS`, and one that 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stepbench import __version__
 from stepbench.board.badges import BADGES
 from stepbench.provenance import now
 from stepbench.runs.folder import write_atomically
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """The outcome of one check.
-
-    Attributes:
-        name: What was checked, in one word.
-        result: `skipped` says nothing against the run, and nothing for it.
-        detail: What was found, with the first offending value.
-    """
-
-    name: str
-    result: Literal["passed", "failed", "skipped"]
-    detail: str
+from stepbench.submissions.outcome import Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +72,3 @@ def write_verdict(verdict: Verdict, path: Path) -> None:
         IncompleteError: It cannot be written.
     """
     write_atomically(path, json.dumps(verdict.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def outcome(name: str, problems: Sequence[str], good: str) -> Check:
-    """Passed with `good`, or failed with the first problems."""
-    if not problems:
-        return Check(name=name, result="passed", detail=good)
-    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-    return Check(name=name, result="failed", detail="; ".join(problems[:3]) + more)

@@ -12,8 +12,8 @@ from board_runs import make_run
 from streamlit.testing.v1 import AppTest
 
 import leaderboard
-from stepbench.submissions.limits import MIB, SubmissionError
-from stepbench.submissions.upload import MOST_MIB, check_upload
+from stepbench.submissions.limits import MIB, MOST_MIB, SubmissionError
+from stepbench.submissions.upload import check_upload
 
 PAGE = Path(leaderboard.__file__).with_name("pages") / "submit.py"
 
@@ -67,7 +67,7 @@ def test_what_is_no_archive_or_too_large_is_refused():
         check_upload("run.zip", io.BytesIO(bytes((MOST_MIB + 1) * MIB)))
     with pytest.raises(SubmissionError, match="damaged archive"):
         check_upload("run.zip", io.BytesIO(b"no zip"))
-    with pytest.raises(SubmissionError, match="card of metric|name must be text"):
+    with pytest.raises(SubmissionError, match=r"card of metric|name must be text"):
         check_upload("run.zip", _with_a_broken_card())
 
 

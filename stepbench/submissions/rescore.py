@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,8 @@ def _compare(again: Mapping[str, Any], stated: Mapping[str, Any]) -> tuple[str, 
 def _clip_problems(given: Submission, key: str) -> list[str]:
     """A clip that is another than its row says, or a preview that shows something else than its master."""
     row = given.samples[key]
-    shape = [row.get(name) for name in ("frames", "height", "width")]
-    if None in shape or int(np.prod(shape, dtype=np.float64)) * 3 > MOST_PIXELS:
+    shape: list[Any] = [row.get(name) for name in ("frames", "height", "width")]
+    if None in shape or math.prod(shape) * 3 > MOST_PIXELS:
         return [f"{row['clip']}: a clip of {shape} is not decoded here"]
     try:
         master = _decode(given.folder / row["clip"], shape)

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from stepbench.runs.journal import saving
 from stepbench.submissions.limits import MIB, Limits, SubmissionError
@@ -20,6 +20,7 @@ SUFFIXES = (".zip", ".tar.gz", ".tgz")
 _CHUNK = 1 << 16
 _LONGEST_HEADER = MIB
 _FREE = 32 * MIB
+_TAR = ".unpacked.tar"
 _HINT = "pack the run folder anew: regular files only, under relative names"
 _BAD_PART = re.compile(r'[\x00-\x1f\x7f<>"|?*\\]')
 """Characters that no file of a run has in its name."""
@@ -44,7 +45,7 @@ def unpack(archive: Path, scratch: Path, limits: Limits) -> None:
         if name.endswith(".zip"):
             _write(_zip_members(archive, limits), scratch, counter, limits)
         elif name.endswith((".tar.gz", ".tgz")):
-            tar = scratch / ".unpacked.tar"
+            tar = scratch / _TAR
             _gunzip(archive, tar, counter)
             counter.total = 0
             _write(_tar_members(tar, limits), scratch, counter, limits)
@@ -95,6 +96,10 @@ class _Guarded:
         return getattr(self._handle, name)
 
 
+def _guarded(handle: IO[bytes], most: int) -> IO[bytes]:
+    return cast("IO[bytes]", _Guarded(handle, most))
+
+
 def _gunzip(archive: Path, tar: Path, counter: _Counter) -> None:
     with gzip.open(archive) as packed, tar.open("xb") as target:
         while chunk := packed.read(_CHUNK):
@@ -104,7 +109,7 @@ def _gunzip(archive: Path, tar: Path, counter: _Counter) -> None:
 
 
 def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
-    with archive.open("rb") as handle, zipfile.ZipFile(_Guarded(handle, limits.directory)) as opened:
+    with archive.open("rb") as handle, zipfile.ZipFile(_guarded(handle, limits.directory)) as opened:
         for member in opened.infolist():
             mode = stat.S_IFMT(member.external_attr >> 16)
             kind = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
@@ -124,7 +129,7 @@ def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
 
 
 def _tar_members(tar: Path, limits: Limits) -> Iterator[_Member]:
-    with tar.open("rb") as handle, tarfile.open(fileobj=_Guarded(handle, _LONGEST_HEADER), mode="r:") as opened:
+    with tar.open("rb") as handle, tarfile.open(fileobj=_guarded(handle, _LONGEST_HEADER), mode="r:") as opened:
         # tarfile keeps every header it has read, and a header may be as long as the guard allows.
         for member in opened:
             opened.members = []  # pyright: ignore[reportAttributeAccessIssue]
@@ -140,6 +145,7 @@ def _tar_members(tar: Path, limits: Limits) -> Iterator[_Member]:
 
 def _write(members: Iterator[_Member], scratch: Path, counter: _Counter, limits: Limits) -> None:
     seen: set[str] = set()
+    folders: set[str] = set()
     for count, (name, stated, content) in enumerate(members, start=1):
         if count > limits.files:
             raise SubmissionError(f"the archive holds more than {limits.files} files", hint="hand in a smaller run")
@@ -149,9 +155,11 @@ def _write(members: Iterator[_Member], scratch: Path, counter: _Counter, limits:
         if not parts:
             raise SubmissionError(f"the archive holds the unsafe name {name!r:.200}", hint=_HINT)
         key = "/".join(parts).casefold()
-        if key in seen:
+        above = {"/".join(parts[:depth]).casefold() for depth in range(1, len(parts))}
+        if key in seen or key in folders or above & seen or key == _TAR:
             raise SubmissionError(f"the archive holds {name!r} twice", hint=_HINT)
         seen.add(key)
+        folders |= above
         if stated > limits.file:
             raise SubmissionError(f"{name!r}: {stated} bytes, at most {limits.file} are taken", hint=_HINT)
         target = scratch.joinpath(*parts)

@@ -153,6 +153,14 @@ def test_a_long_directory_of_a_zip_is_not_held_in_memory(tmp_path: Path, refused
 
 def test_a_name_that_stands_there_twice_is_refused(tmp_path: Path, refused: Callable[..., None]):
     refused(zipped(tmp_path / "run.zip", ("run/a.json", b"1"), ("run/A.json", b"2")), "holds 'run/A.json' twice")
+    (tmp_path / "scratch" / "run" / "a.json").unlink()
+    (tmp_path / "scratch" / "run").rmdir()
+    (tmp_path / "scratch").rmdir()
+    refused(zipped(tmp_path / "run.zip", ("run/a", b"1"), ("run/a/b", b"2")), "holds 'run/a/b' twice")
+    (tmp_path / "scratch" / "run" / "a").unlink()
+    (tmp_path / "scratch" / "run").rmdir()
+    (tmp_path / "scratch").rmdir()
+    refused(zipped(tmp_path / "run.zip", ("run/a/b", b"1"), ("run/a", b"2")), "holds 'run/a' twice")
 
 
 def test_sparse_members_are_refused(tmp_path: Path, refused: Callable[..., None]):

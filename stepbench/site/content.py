@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,17 @@ class SiteContent:
         return runs.loc[runs.on_board.astype(bool)]
 
     @cached_property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Run -> its row in `runs`."""
+        rows: Any = self.runs.to_dict(orient="index")
+        return rows
+
+    @cache  # noqa: B019 - as long as the content, which ends with the export
+    def summary(self, table_id: str, by: str) -> dict[str, pd.DataFrame]:
+        """Value of the column `by` -> rows of a table's summary: read once, since a large board has many pages."""
+        return {str(key): rows for key, rows in self.board.summary(table_id).groupby(by, sort=False)}
+
+    @cached_property
     def left_out(self) -> list[dict[str, Any]]:
         """Run folders that are not on the board, with status and reason."""
         runs = self.board.runs()
@@ -48,7 +59,7 @@ class SiteContent:
 
     def about(self, run: str) -> dict[str, Any]:
         """What every page says of a run: label, page, badge, and the reason where it was withdrawn."""
-        row = self.runs.loc[run]
+        row = self.facts[run]
         why = row["withdrawn"]
         return {
             "label": row["label"],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from stepbench.board.folder import folder_in_one_step
@@ -97,7 +98,7 @@ def _write_downloads(content: SiteContent, table: dict[str, Any], folder: Path) 
 
 def _write_prompts(content: SiteContent, table: dict[str, Any], folder: Path) -> None:
     """What the gallery shows above a pair: the plan that all runs of the table share."""
-    first = content.board.samples(content.runs.part[table["runs"][0]])
+    first: Any = content.board.samples(content.runs.part[table["runs"][0]])
     columns = ["prompt_id", "seed", "text", "language", "category"]
     rows = [[_plain(row[name]) for name in columns] for row in first[columns].to_dict(orient="records")]
     _write_script(folder / f"prompts-{table['table_id']}.js", "prompts", rows)
@@ -133,7 +134,7 @@ def _write_script(path: Path, key: str, rows: Any) -> None:
 def _plain(value: Any) -> Any:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return None
-    if hasattr(value, "item"):
+    if isinstance(value, np.generic):
         value = value.item()
     # Seven digits are more than a page shows.
     return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -13,10 +13,14 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stepbench import __version__
+from stepbench.board.tables import SUMMARY_COLUMNS
 from stepbench.site.content import SiteContent
 from stepbench.site.drawings import MOST_ROWS, whiskers
 from stepbench.site.words import Words
 from stepbench.wording import DASH, interval, metric_title, number
+
+MOST_ROWS_PER_TABLE = 2000
+NOTHING = pd.DataFrame(columns=list(SUMMARY_COLUMNS))
 
 CARD_FIELDS = ("formula", "source", "sees", "blind_to", "unit", "policy")
 _RECIPE = (
@@ -108,12 +112,12 @@ class _Pages:
 
     def run(self, table: dict[str, Any], run: str) -> tuple[str, str]:
         """A run's scores by category and language, its recipe, and whether it was withdrawn."""
-        summary = self.content.board.summary(table["table_id"], run=run)
+        summary = self.content.summary(table["table_id"], "run").get(run, NOTHING)
         titles = self.content.titles(table)
         order = {metric_id: place for place, metric_id in enumerate(titles)}
         rows = [_shown(row) | {"title": titles[row["metric_id"]]} for row in summary.to_dict(orient="records")]
         rows.sort(key=lambda row: (order[row["metric_id"]], row["cut"] != "all", row["cut"], row["group"]))
-        facts = self.content.runs.loc[run]
+        facts = self.content.facts[run]
         recipe = [(name, facts[name]) for name in _RECIPE if isinstance(facts[name], str) and facts[name]]
         about = self.content.about(run)
         return self._page(
@@ -170,8 +174,10 @@ class _Pages:
 
 def _metric_rows(content: SiteContent, table: dict[str, Any], metric_id: str | None) -> list[dict[str, Any]]:
     """Rows of a table's runs, best first; where nothing was scored, the runs alone."""
-    summary = content.board.summary(table["table_id"])
-    chosen = summary[summary.metric_id == metric_id] if metric_id else summary.iloc[:0]
+    chosen = content.summary(table["table_id"], "metric_id").get(metric_id or "", NOTHING)
+    if len(chosen) > MOST_ROWS_PER_TABLE:
+        # The categories of so many runs stand on the runs' own pages.
+        chosen = chosen[chosen.cut == "all"]
     direction = content.cards[metric_id]["direction"] if metric_id else "neutral"
     sign = 1 if direction == "lower" else -1
     ordered = chosen.assign(order=sign * chosen["mean"]).sort_values(
@@ -191,7 +197,7 @@ def _metric_rows(content: SiteContent, table: dict[str, Any], metric_id: str | N
     }
     rows += [{"run": run, **nothing, **texts} for run in table["runs"] if run not in known]
     for row in rows:
-        facts = content.runs.loc[row["run"]]
+        facts = content.facts[row["run"]]
         row |= content.about(row["run"])
         row |= {"seconds": facts["seconds"], "seconds_text": number(facts["seconds"]), "licence": facts["licence"]}
     return rows

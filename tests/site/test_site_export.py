@@ -188,3 +188,12 @@ def test_export_from_the_command_line(stepbench: Callable[..., Any], board: Path
     assert record["pages"] == 10
     assert record["largest"] < 60_000
     assert stepbench("leaderboard", "export", tmp_path, "-o", tmp_path / "site2").code == ExitCode.USAGE
+
+
+def test_pages_of_very_many_runs_leave_categories_to_the_runs_own_pages(
+    board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("stepbench.site.pages.MOST_ROWS_PER_TABLE", 5)
+    site = export_site(board, tmp_path / "site").path
+    assert {row["data-cut"] for row in read(first(site, "table-*-0.html")).select("tbody tr")} == {"all:"}
+    assert "category:animals" in {row["data-cut"] for row in read(first(site, "run-*.html")).select("tbody tr")}

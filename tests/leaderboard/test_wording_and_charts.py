@@ -9,6 +9,7 @@ import pandas as pd
 from board_runs import card
 
 from leaderboard import charts, wording
+from leaderboard.translation import Words
 
 ROWS = pd.DataFrame(
     {
@@ -49,7 +50,7 @@ def test_tables_with_the_same_words_are_told_apart_by_id():
 
 
 def test_whiskers_draw_one_interval_per_scored_run_in_the_given_order():
-    spec = charts.whiskers(ROWS, card("shine", "lower")).to_dict()
+    spec = charts.whiskers(ROWS, card("shine", "lower"), Words("charts", "en")).to_dict()
     (data,) = spec["datasets"].values()
     assert [row["label"] for row in data] == ["one", "two"]
     rule, point = spec["layer"]

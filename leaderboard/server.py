@@ -38,8 +38,14 @@ async def clip(request: Request) -> FileResponse:
 def make_app() -> App:
     """The pages and the route of the clips as one ASGI application."""
     # Imported here, since it takes seconds in which Ctrl-C must work already.
+    import altair  # noqa: F401 - the first visitor shall not wait for it
+    import pyarrow.parquet  # noqa: F401 - likewise
     from starlette.routing import Route
     from streamlit.starlette import App
+
+    import leaderboard.charts
+    import leaderboard.composite
+    import leaderboard.widgets  # noqa: F401 - likewise
 
     return App(Path(__file__).with_name("app.py"), routes=[Route("/clips/{folder}/{name}", clip)])
 

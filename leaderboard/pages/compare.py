@@ -31,7 +31,7 @@ def page() -> None:
     if len(known) < 2:
         st.info(word("one_run"))
         return
-    labels = {run: str(board.runs.label[run]) for run in known}
+    labels = {run: board.labels[run] for run in known}
     chosen = widgets.choose_many(
         word("choose"),
         known,
@@ -123,7 +123,7 @@ def _most_different(
     title = metric_titles(board.cards, [metric_id])[metric_id]
     st.subheader(wording.plain(word("different", title=title)))
     pairs = select_pairs(pair_samples(board.runs, run_a, run_b), most_different_in=metric_id).head(DIFFERENT)
-    names = [str(board.runs.label[run]) for run in (run_a, run_b)]
+    names = [board.labels[run] for run in (run_a, run_b)]
     gallery = words("gallery")
     for place, row in enumerate(pairs.to_dict(orient="records")):
         video_pair(

@@ -27,9 +27,7 @@ def page() -> None:
     word = words("model")
     st.title(words("frame")("model"))
     table = widgets.choose_table(board)
-    run = widgets.choose(
-        words("frame")("run"), table["runs"], key="run", format_func=lambda name: str(board.runs.label[name])
-    )
+    run = widgets.choose(words("frame")("run"), table["runs"], key="run", format_func=lambda name: board.labels[name])
     facts = board.runs.loc[run]
     _card(facts, word)
     summary = board.run_summary(run)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from leaderboard.language import choose_language, words
 
+# File name of a page -> its icon; the first opens by default.
 PAGES = {
     "overview": ":material/leaderboard:",
     "model": ":material/model_training:",
@@ -15,7 +16,6 @@ PAGES = {
     "history": ":material/timeline:",
     "methods": ":material/functions:",
 }
-"""File name of a page -> its icon; the first opens by default."""
 
 
 def main() -> None:

@@ -63,6 +63,8 @@ def main(address: str, port: int) -> None:
         "client.toolbarMode": "minimal",
         "logger.hideWelcomeMessage": True,
         "logger.level": "error",
+        # A text that stands alone in a page is a comment there, nothing to show.
+        "runner.magicEnabled": False,
     }
     try:
         make_app().run(config=config)

@@ -15,8 +15,8 @@ from leaderboard.translation import Words
 from stepbench.wording import metric_titles
 
 MOST_RUNS = 8
+# Pairs of clips shown; the gallery has all.
 DIFFERENT = 4
-"""Pairs of clips shown; the gallery has all."""
 
 
 def page() -> None:

@@ -12,8 +12,8 @@ from leaderboard.language import words
 from leaderboard.translation import Words
 from stepbench.wording import ARROWS, metric_titles
 
+# Metrics in the wide table unless others are chosen: more is slow to send and too wide to read.
 FEW_COLUMNS = 8
-"""Metrics in the wide table unless others are chosen: more is slow to send and too wide to read."""
 
 
 def page() -> None:

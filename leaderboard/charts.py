@@ -13,7 +13,7 @@ from leaderboard.translation import Words
 
 ROW_HEIGHT = 28
 AXIS_HEIGHT = 90
-PLOT_HEIGHT = 360
+PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
@@ -71,7 +71,8 @@ def differences(rows: pd.DataFrame, card: Mapping[str, Any], baseline: str, word
     tooltip = [*_number_tooltips(word, mean="difference"), alt.Tooltip("p:Q", title=word("p"), format=".2~g")]
     description = word("differences", baseline=baseline, title=card["title"], n=len(shown))
     none = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(strokeDash=[4, 4], color="#888888").encode(x="x:Q")
-    axis = f"{word('difference')}: {_axis(card, word(card['direction']))}"
+    title, unit = _axis(card, word(card["direction"]))
+    axis = [f"{word('difference')}: {title}", unit]
     return _lines(shown, axis, tooltip, description, behind=none)
 
 
@@ -123,7 +124,7 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.La
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom"),
+        legend=alt.Legend(orient="bottom", columns=3),
     )
     x = alt.X("made:T", title=word("made"))
     y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
@@ -158,9 +159,9 @@ def pareto_front(cost: np.ndarray, quality: np.ndarray, *, higher: bool) -> np.n
     return front
 
 
-def _axis(card: Mapping[str, Any], better: str) -> str:
-    unit = f"{card['unit']}, " if card["unit"] else ""
-    return f"{card['title']} ({unit}{better})"
+def _axis(card: Mapping[str, Any], better: str) -> list[str]:
+    """Two lines, so that a phone shows all of it."""
+    return [card["title"], f"{card['unit']}, {better}" if card["unit"] else better]
 
 
 def _number_tooltips(word: Words, *, mean: str = "mean") -> list[alt.Tooltip]:
@@ -173,7 +174,12 @@ def _number_tooltips(word: Words, *, mean: str = "mean") -> list[alt.Tooltip]:
 
 
 def _lines(
-    shown: pd.DataFrame, axis: str, tooltip: list[alt.Tooltip], description: str, *, behind: alt.Chart | None = None
+    shown: pd.DataFrame,
+    axis: str | list[str],
+    tooltip: list[alt.Tooltip],
+    description: str,
+    *,
+    behind: alt.Chart | None = None,
 ) -> alt.LayerChart:
     """One line per row: a point at `mean` and a rule from `low` to `high`."""
     y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=260))

@@ -35,47 +35,75 @@ def coverage(case: Case, simulations: int) -> tuple[float, float]:
 def false_alarms(simulations: int, looks: int) -> list[tuple[str, float, float]]:
     """Share of studies of equal models that ever look significant: by the e-process, and by a z test at each look."""
     rng = np.random.default_rng(6)
-    rows = []
+    found = []
     for name, chances in (("no ties", [0.5, 0.0, 0.5]), ("20 % ties", [0.4, 0.2, 0.4]), ("60 % ties", [0.2, 0.6, 0.2])):
         outcomes = rng.choice([1.0, 0.5, 0.0], p=chances, size=(simulations, looks))
         by_e = np.mean([(e_process(row) >= 20).any() for row in outcomes])
         count = np.arange(20, looks + 1)
         z = (outcomes.cumsum(axis=1)[:, 19:] - count / 2) / np.sqrt(count * (1 - chances[1]) / 4)
-        rows.append((name, float(by_e), float(np.mean((np.abs(z) > 1.96).any(axis=1)))))
-    return rows
+        found.append((name, float(by_e), float(np.mean((np.abs(z) > 1.96).any(axis=1)))))
+    return found
 
 
-def tables(cases: list[Case], simulations: int) -> str:
-    """The measured tables in Markdown."""
-    lines = ["| function | simulated | coverage | within 93 to 97 % |", "| --- | --- | --- | --- |"]
+def rows(cases: list[Case], simulations: int) -> list[str]:
+    """The measured rows in Markdown."""
+    lines = []
     for case in cases:
         start = time.perf_counter()
         share, error = coverage(case, simulations)
         inside = "yes" if LOW <= share <= HIGH else f"**no**: {case.note or 'not explained'}"
         lines.append(f"| `{case.procedure}` | {case.world} | {100 * share:.1f} % ± {100 * error:.1f} | {inside} |")
         print(f"{lines[-1]}  {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    lines += ["", "| equal models, 1,000 looks | e-process ever at 20 | z test ever at 5 % |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {100 * e:.1f} % | {100 * z:.0f} % |" for name, e, z in false_alarms(simulations, 1000)]
-    return "\n".join(lines)
+    return lines
+
+
+def monitoring_rows(simulations: int) -> list[str]:
+    """Rows of error rates under continuous looking."""
+    found = false_alarms(simulations, 1000)
+    return [f"| equal models, {name} | {100 * e:.1f} % | {100 * z:.0f} % |" for name, e, z in found]
+
+
+def page_with(rows: list[str], page: str, simulations: int) -> str:
+    """The page with these rows in place of those that begin with the same two cells, in the order of the cases."""
+    before, _, rest = page.partition(BEGIN)
+    old, _, after = rest.partition(END)
+    known = {_name(line): line for line in [*old.splitlines(), *rows] if line.startswith(("| `", "| equal"))}
+    order = [f"| `{case.procedure}` | {case.world}" for case in CASES]
+    measured = [known[name] for name in order if name in known]
+    monitored = [line for name, line in known.items() if name.startswith("| equal")]
+    said = f"{simulations:,} simulations of each row; ± is one standard error of the simulation."
+    tables = [
+        "| function | simulated | coverage | within 93 to 97 % |",
+        "| --- | --- | --- | --- |",
+        *measured,
+        "",
+        "| 1,000 looks | e-process ever at 20 | z test ever at 5 % |",
+        "| --- | --- | --- |",
+        *monitored,
+    ]
+    return f"{before}{BEGIN}\n{said}\n\n" + "\n".join(tables) + f"\n{END}{after}"
+
+
+def _name(line: str) -> str:
+    return "|".join(line.split("|")[: 2 if line.startswith("| equal") else 3]).rstrip()
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--simulations", type=int, default=2000)
-    options.add_argument("--only", default="", help="cases whose function begins like this")
-    options.add_argument("--write", action="store_true", help="put the tables into docs/statistics.md")
+    options.add_argument(
+        "--only", default="", help="cases whose function and world begin like this; `e_process` for monitoring"
+    )
+    options.add_argument("--write", action="store_true", help="put the measured rows into docs/statistics.md")
     asked = options.parse_args()
-    cases = [case for case in CASES if case.procedure.startswith(asked.only)]
-    if asked.simulations < 1 or not cases:
+    cases = [case for case in CASES if f"{case.procedure} {case.world}".startswith(asked.only)]
+    monitored = "e_process".startswith(asked.only)
+    if asked.simulations < 1 or not (cases or monitored):
         options.error(f"nothing to simulate: {asked.simulations} simulations of {len(cases)} cases")
-    if asked.write and asked.only:
-        options.error("--write needs all cases: leave out --only")
-    measured = tables(cases, asked.simulations)
+    measured = rows(cases, asked.simulations) + (monitoring_rows(asked.simulations) if monitored else [])
     if asked.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        said = f"{asked.simulations:,} simulations of each row; ± is one standard error of the simulation."
-        PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{measured}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-    print(measured)
+        PAGE.write_text(page_with(measured, PAGE.read_text(encoding="utf-8"), asked.simulations), encoding="utf-8")
+    print("\n".join(measured))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Speed and memory of the ratings: `python benchmarks/ratings.py` prints one line per size.
 
-Simulated votes with ties, side effect and both-bad answers; the time covers reading the table of strings, the fit, the
-two-way (prompt x annotator) uncertainty and 1,000 joint draws. The peak is that of the process, the table included.
+Simulated votes with ties, side effect and both-bad answers. `fit` codes the table of strings and fits the model,
+`bootstrap` finds the two-way (prompt x annotator) covariance and makes 1,000 joint draws and their ranks, `call` is one
+call of `bradley_terry` with everything: seconds of processor time over all threads, which other load does not stretch.
+The peak is that of the process, the table included.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ import time
 import numpy as np
 import pandas as pd
 
-from stepbench.stats import bradley_terry
+from stepbench.stats import bradley_terry, davidson
+from stepbench.stats.ballot import BOTH_BAD, read_votes, vote_counts
+from stepbench.stats.ratings import ranks_of, rating_covariance
+from stepbench.stats.two_way import draw
 
 SIZES = ((1_000, 4, 128, 6), (10_000, 10, 400, 20), (100_000, 30, 2_000, 100), (1_000_000, 100, 10_000, 500))
 
@@ -36,14 +41,24 @@ def simulated_votes(n: int, models: int, prompts: int, annotators: int, rng: np.
 
 
 def main() -> None:
-    print(f"{'votes':>9} {'models':>6} {'prompts':>7} {'annotators':>10} {'seconds':>8} {'peak MiB':>8}")
+    heads = ("votes", "models", "prompts", "annotators", "fit", "bootstrap", "call", "peak MiB")
+    print(" ".join(f"{head:>11}" for head in heads))
     for size in SIZES:
         votes = simulated_votes(*size, np.random.default_rng(0))
-        start = time.perf_counter()
+        start = time.process_time()
+        ballot = read_votes(votes)
+        relative = ballot.only(ballot.winner != BOTH_BAD)
+        counts = vote_counts(relative)
+        parameters = davidson.fit(counts)
+        fitted = time.process_time()
+        covariance, freedom = rating_covariance(relative, counts, parameters)
+        ranks_of(parameters[: size[1]] + draw(covariance, freedom, 1000, np.random.default_rng(1)))
+        drawn = time.process_time()
         bradley_terry(votes, rng=np.random.default_rng(1), draws=1000)
-        seconds = time.perf_counter() - start
+        called = time.process_time()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{size[0]:>9,} {size[1]:>6} {size[2]:>7,} {size[3]:>10} {seconds:>8.2f} {peak:>8,.0f}")
+        seconds = " ".join(f"{value:>11.2f}" for value in (fitted - start, drawn - fitted, called - drawn))
+        print(" ".join(f"{number:>11,}" for number in size), seconds, f"{peak:>11,.0f}", flush=True)
 
 
 if __name__ == "__main__":

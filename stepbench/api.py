@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
 from stepbench.runs.device import choose_device
 from stepbench.runs.execute import Work, execute, rescore
-from stepbench.runs.metric_set import choose_metrics
-from stepbench.runs.plan import Plan, make_plan
-from stepbench.runs.reference import open_reference
+from stepbench.runs.metric_set import ChosenMetric, choose_metrics
+from stepbench.runs.plan import Plan, make_plan, plan_name
+from stepbench.runs.reference import Reference, open_reference
 from stepbench.runs.run import Run, open_run
 from stepbench.runs.store_clip import Keep
 from stepbench.suites import load_suite
@@ -118,12 +117,7 @@ def run(
     work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard, device=device)
     work.part(planned.samples)
     references = open_reference(reference) if reference is not None else None
-    prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
-    chosen = (
-        []
-        if scores_nothing
-        else choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
-    )
+    chosen = _chosen(planned, metrics, references)
     return execute(
         Path(out) / (run_id if run_id is not None else default_run_id(planned, made)),
         planned,
@@ -173,7 +167,22 @@ def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) ->
     )
 
 
+def check_metrics(planned: Plan, metrics: Sequence[str] | None, reference: str | Path | None = None) -> None:
+    """Raise what `run` would raise about metrics and reference, without making anything.
+
+    Raises:
+        UsageError: An unknown metric, or one whose needs are not met.
+    """
+    _chosen(planned, metrics, open_reference(reference) if reference is not None else None)
+
+
+def _chosen(planned: Plan, metrics: Sequence[str] | None, references: Reference | None) -> list[ChosenMetric]:
+    prompts = list({sample.prompt.id: sample.prompt for sample in planned.samples}.values())
+    if metrics is not None and not metrics:
+        return []
+    return choose_metrics(metrics, prompts, reference_hash=references.hash if references else None)
+
+
 def default_run_id(planned: Plan, generator: Generator) -> str:
     """`<suite>-<generator>-<8 hex of the plan hash>`: the same command finds its own run again."""
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", generator.card.name).strip("-.")[:40].strip("-.")
-    return f"{planned.suite.name}-{slug}-{planned.hash[:8]}"
+    return plan_name(planned.suite.name, generator.card.name, planned.hash)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -22,6 +22,9 @@ from reference_model.text.step_llm import StepLLM
 from reference_model.text.tokenizers import ClipTokenizer, StepTokenizer
 from reference_model.transformer.model import StepVideoTransformer
 from reference_model.vae.model import VideoVAE
+
+if TYPE_CHECKING:
+    from reference_model.parallel.config import ParallelConfig
 
 Device = torch.device | str | None
 Module = TypeVar("Module", bound=nn.Module)
@@ -44,8 +47,7 @@ def load_weights(
     Raises:
         CheckpointError: For a missing, unexpected or misshapen tensor, by name.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _check_shapes(expected, source)
+    check_shapes(model, source)
     for name, tensor in source:
         parent, _, leaf = name.rpartition(".")
         holder = model.get_submodule(parent)
@@ -93,11 +95,14 @@ def clip_source(folder: ModelFolder) -> TensorSource:
 
 
 def load_text_encoder(
-    root: Path | str, *, device: Device = None, dtype: torch.dtype | None = None
+    root: Path | str, *, device: Device = None, dtype: torch.dtype | None = None, llm: StepLLM | None = None
 ) -> BilingualTextEncoder:
-    """Both text encoders of a model folder, with their tokenizers. Options and errors: `load_weights`."""
+    """Both text encoders of a model folder, with their tokenizers. Options and errors: `load_weights`.
+
+    An `llm` that is given is not loaded again.
+    """
     folder = ModelFolder(Path(root))
-    llm = load_step_llm(root, device=device, dtype=dtype)
+    llm = load_step_llm(root, device=device, dtype=dtype) if llm is None else llm
     clip = load_clip(root, device=device, dtype=dtype)
     return BilingualTextEncoder(
         llm,
@@ -113,6 +118,7 @@ def load_pipeline(
     sampling: SamplingConfig | None = None,
     device: Device = None,
     dtype: torch.dtype | None = None,
+    parallel: ParallelConfig | None = None,
 ) -> TextToVideoPipeline:
     """A whole model folder, ready to make clips.
 
@@ -122,10 +128,16 @@ def load_pipeline(
             recognised by its name alone, so give `step_video_t2v_turbo().sampling` where it is called otherwise.
         device: Where all weights go; None means the CPU.
         dtype: What all weights are cast to; None takes `sampling.dtype`.
+        parallel: Share the work among the processes of a `torchrun`; each loads its own part of the weights alone.
 
     Raises:
         CheckpointError: For missing or damaged files, and tensors that do not fit.
+        ConfigError: For degrees of parallelism that fit neither the model nor the processes.
     """
+    if parallel is not None:
+        from reference_model.parallel.load import load_parallel_pipeline
+
+        return load_parallel_pipeline(root, parallel, sampling=sampling, device=device, dtype=dtype)
     folder = ModelFolder(Path(root))
     if sampling is None:
         sampling = read_sampling(folder)
@@ -151,7 +163,9 @@ def _build(build: Callable[[], Module], source: TensorSource, device: Device, dt
     return model
 
 
-def _check_shapes(expected: Mapping[str, tuple[int, ...]], source: TensorSource) -> None:
+def check_shapes(model: nn.Module, source: TensorSource) -> None:
+    """Stops with `CheckpointError` where a source holds other tensors than a model; nothing is read but headers."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     missing = [name for name in expected if name not in source.shapes]
     extra = [name for name in source.shapes if name not in expected]
     if missing:

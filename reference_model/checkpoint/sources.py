@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -65,6 +65,13 @@ class SafetensorsSource:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - not a dict
                     yield name, tensors.get_tensor(name)
+
+    def slices(self) -> Iterator[tuple[str, Any]]:
+        """All (name, slice) pairs; indexing a slice like a tensor reads that part of it, and nothing else."""
+        for file in self._files:
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - not a dict
+                    yield name, tensors.get_slice(name)
 
 
 class TorchSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -23,6 +23,9 @@ from reference_model.sampling.schedule import FlowMatchingSchedule
 from reference_model.sampling.sizes import latent_shape
 from reference_model.text.conditioning import TextConditioning
 from reference_model.transformer.model import StepVideoTransformer
+
+if TYPE_CHECKING:
+    from reference_model.parallel.config import ParallelConfig
 
 
 @runtime_checkable
@@ -76,6 +79,11 @@ class TextToVideoPipeline:
         vae: Decoder of latents.
         text_encoder: Encoder of prompts.
         sampling: Default settings.
+        parallel: Share the work among the processes of a `torchrun`: the models are changed in place, all processes
+            call the pipeline alike, and all get the clips (`reference_model.parallel`).
+
+    Raises:
+        ConfigError: For degrees of parallelism that fit neither the models nor the processes.
     """
 
     def __init__(
@@ -84,11 +92,17 @@ class TextToVideoPipeline:
         vae: VideoDecoder,
         text_encoder: TextEncoder,
         sampling: SamplingConfig,
+        *,
+        parallel: ParallelConfig | None = None,
     ) -> None:
         self.transformer = transformer
         self.vae = vae
         self.text_encoder = text_encoder
         self.sampling = sampling
+        if parallel is not None:
+            from reference_model.parallel.pipeline import parallelise
+
+            parallelise(self, parallel)
 
     def __call__(self, prompts: str | Sequence[str], **options: Any) -> list[GeneratedVideo]:
         """All clips of `stream`, in its order. Takes the same options."""

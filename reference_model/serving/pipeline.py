@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,6 +13,9 @@ from reference_model.checkpoint.load import load_text_encoder, load_transformer,
 from reference_model.config import SamplingConfig
 from reference_model.sampling.pipeline import TextToVideoPipeline
 from reference_model.serving.remote import RemoteTextEncoder, RemoteVAE
+
+if TYPE_CHECKING:
+    from reference_model.parallel.config import ParallelConfig
 
 
 def load_remote_pipeline(
@@ -24,6 +28,7 @@ def load_remote_pipeline(
     sampling: SamplingConfig | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    parallel: ParallelConfig | None = None,
 ) -> TextToVideoPipeline:
     """`load_pipeline`, but what has a URL is neither loaded nor needed in the folder.
 
@@ -36,11 +41,17 @@ def load_remote_pipeline(
         sampling: See `load_pipeline`.
         device: Of what is loaded here.
         dtype: Of what is loaded here; None takes `sampling.dtype`.
+        parallel: See `load_pipeline`.
 
     Raises:
         CheckpointError: For missing or damaged files.
         ServingError: For a URL or a token that cannot be used.
     """
+    if parallel is not None:
+        from reference_model.parallel.load import load_parallel_pipeline
+
+        urls: dict[str, Any] = {"text_url": text_url, "vae_url": vae_url, "token": token, "timeout": timeout}
+        return load_parallel_pipeline(root, parallel, **urls, sampling=sampling, device=device, dtype=dtype)
     if sampling is None:
         sampling = read_sampling(ModelFolder(Path(root)))
     if dtype is None:

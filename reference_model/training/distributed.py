@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -21,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from reference_model.errors import CheckpointError, ConfigError
 from reference_model.training.blocks import blocks_of
+from reference_model.training.ending import leave as leave
 from reference_model.training.recipe import Strategy
 
 
@@ -60,18 +59,6 @@ def stop() -> None:
     """Leaves the other processes; nothing where there are none."""
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def leave(code: int = 0) -> NoReturn:
-    """Ends one of several processes at once, the way `multiprocessing` ends its children.
-
-    A thread of gloo may still hold the tensor of the last exchange, and what is cached of sharded tensors keeps such
-    threads alive after `stop`. If one of them asks for Python while Python shuts down, the process is aborted with
-    "terminate called without an active exception" and torchrun reports a failure of work that is done.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def world() -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,11 @@ class VideoVAE(nn.Module):
                 f"got {tuple(latents.shape)}"
             )
         chunks = latents.split(LATENT_FRAMES_PER_CHUNK, dim=1)
-        return blend_borders((self.decode_chunk(chunk) for chunk in chunks), self.cfg.border_blend)
+        return blend_borders(self.decode_each(chunks), self.cfg.border_blend)
+
+    def decode_each(self, chunks: Sequence[Latents]) -> Iterator[Clips]:
+        """`decode_chunk` of all, in order: the part of decoding that parallelism replaces from outside."""
+        return (self.decode_chunk(chunk) for chunk in chunks)
 
     def decode_chunk(self, latents: Latents) -> Clips:
         """Pixels of one chunk of at most 3 latent frames by itself, without blending: f frames become 8f - 7."""

@@ -19,7 +19,8 @@ def publish_preview(run: Path, sample: Mapping[str, Any], board: Path) -> tuple[
     """Make the preview of one sample available to browsers.
 
     The run's own preview is hard-linked (copied where links do not reach); where a run kept masters only, one is
-    encoded.
+    encoded. A file that somebody else made, or that carries texts, is copied without them: whoever judges clips is not
+    to read in one which model made it.
 
     Args:
         run: Run folder.
@@ -37,7 +38,7 @@ def publish_preview(run: Path, sample: Mapping[str, Any], board: Path) -> tuple[
         return None, None
     try:
         if isinstance(sample["preview"], str):
-            return _share(_inside(run, sample["preview"]), board, keep=True), None
+            return _blind(_inside(run, sample["preview"]), board, own=sample["preview"] != sample["clip"]), None
         if isinstance(sample["clip"], str):
             return _encode(_inside(run, sample["clip"]), board), None
         return None, "the run names no clip"
@@ -58,6 +59,20 @@ def _inside(run: Path, name: str) -> Path:
     if not path.is_file():
         raise StepbenchError(f"the clip {name!r} is missing")
     return path
+
+
+def _blind(preview: Path, board: Path, *, own: bool) -> str:
+    from stepbench.video import copy_without_tags, tags_of
+
+    if own and not tags_of(preview):
+        return _share(preview, board, keep=True)
+    scratch = board / CLIPS / f".{os.getpid()}.mp4"
+    try:
+        with saving(scratch):
+            copy_without_tags(preview, scratch)
+        return _share(scratch, board, keep=False)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _encode(master: Path, board: Path) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from stepbench.cli.cost import print_costs
 from stepbench.cli.options import Json, split_names
 from stepbench.cli.output import interval, note, number, print_records, print_table
 from stepbench.errors import ExitCode, UsageError
@@ -38,6 +39,7 @@ def compare_command(
         allow_incomparable: Compare all the same, for this reason, which is printed with the result.
     """
     from stepbench.comparison import compare
+    from stepbench.costs.comparison import compare_costs
     from stepbench.runs.run import open_run
 
     if len(runs) < 2:
@@ -48,10 +50,12 @@ def compare_command(
         for other in opened[1:]
     ]
     for other, comparison in zip(opened[1:], comparisons, strict=True):
+        costs = compare_costs(opened[0], other)
         if json:
-            print_records([comparison.to_json()])
+            print_records([comparison.to_json() | {"costs": costs.to_json()}])
             continue
         print_comparison(opened[0], other, comparison)
+        print_costs(costs)
         for name in filter(comparison.has_prompts, dict.fromkeys(comparison.table().metric) if prompts else ()):
             _print_prompts(comparison, name, prompts)
     return ExitCode.OK
@@ -94,6 +98,9 @@ def print_comparison(run_a: Run, run_b: Run, comparison: Comparison) -> None:
         + ("Benjamini-Hochberg" if comparison.by else "Holm")
         + "; detectable: the smallest true difference found with 80 % power"
     )
+    for row in comparison.table().to_dict("records"):
+        if isinstance(row.get("method"), str):
+            note(f"{row['metric']}: interval and p from {row['method']}")
     for difference in comparison.differences:
         note(f"NOT COMPARABLE in {difference}")
     if comparison.reason:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepbench.cli.output import note, number, print_records, print_table
 from stepbench.errors import ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from stepbench.cli.parallel import ParallelOptions
+
 
 def print_clip_estimate(
-    generator: str, prompt: str, *, seed: int, settings: dict[str, Any], tflops: float | None, json: bool
+    generator: str,
+    prompt: str,
+    *,
+    seed: int,
+    settings: dict[str, Any],
+    rates: dict[str, Any],
+    parallel: ParallelOptions,
+    json: bool,
 ) -> ExitCode:
     """Print operations, memory and time of one clip; make nothing and load no weights."""
     from stepbench.generators.registry import make_generator
@@ -23,7 +33,9 @@ def print_clip_estimate(
         )
     asked = Prompt(id="prompt", text=prompt, language="und", category="")
     resolved = made.resolve(asked, seed, {**made.card.defaults, **settings})
-    expected = estimate(resolved, tflops=tflops)
+    if parallel.is_asked_for:
+        rates = {**rates, "parallel": parallel.config()}
+    expected = estimate(resolved, **rates)
     if json:
         print_records([{"generator": made.card.name, "settings": resolved, **expected}])
         return ExitCode.OK
@@ -46,6 +58,8 @@ def print_clip_estimate(
         print("time: unknown; give the sustained speed of the device with --tflops")
     else:
         print(f"time: {number(expected['seconds'])} s at {number(expected['tflops'])} sustained TFLOP/s")
+    if expected.get("parallel"):
+        _print_parallel(expected["parallel"])
     published = [
         {
             "published by": row["source"],
@@ -60,6 +74,20 @@ def print_clip_estimate(
     print_table(published, list(published[0]), title="what times of the released model imply")
     note("an estimate by formula; workspace of kernels and loading are not in it; nothing was made")
     return ExitCode.OK
+
+
+def _print_parallel(shared: dict[str, Any]) -> None:
+    weights, activations = _gigabytes(shared["weight_bytes"]), _gigabytes(shared["activation_bytes"])
+    print(f"on {shared['processes']} devices, {shared['plan']}:")
+    print(f"  peak memory of each: {_gigabytes(shared['peak_bytes'])}, {weights} weights and {activations} activations")
+    received = shared["received_bytes_per_step"]
+    by_kind = ", ".join(f"{kind} {_gigabytes(count)}" for kind, count in received.items())
+    print(f"  each receives {_gigabytes(sum(received.values()))} per step" + (f": {by_kind}" if by_kind else ""))
+    if shared["seconds"] is None:
+        print("  time: unknown; give the sustained speed of one device with --tflops")
+    else:
+        each = f"{number(shared['seconds_per_step'])} s per step, transfers at {number(shared['bandwidth'])} GB/s in it"
+        print(f"  time: {number(shared['seconds'])} s ({each})")
 
 
 def _gigabytes(count: int) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from stepbench.cli.options import Json
 from stepbench.cli.output import note, print_records
+from stepbench.cli.parallel import ParallelOptions, on_all_ranks
 from stepbench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from stepbench.generators.protocol import Generator
 
 
 def generate_command(
@@ -23,6 +27,8 @@ def generate_command(
     timeout: float | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     tflops: float | None = None,
+    bandwidth: float | None = None,
+    parallel: ParallelOptions = ParallelOptions(),  # noqa: B008 - frozen
     json: Json = False,
 ) -> int:
     """Make one clip. A `.mkv` is lossless, a `.mp4` plays in browsers.
@@ -35,6 +41,7 @@ def generate_command(
         timeout: Seconds after which a program is ended.
         dry_run: Print operations, peak memory and time that the clip would take, and make nothing.
         tflops: For --dry-run: sustained speed of the device, in 10^12 operations per second.
+        bandwidth: For --dry-run on several devices: 10^9 bytes per second that each can receive; 450 unless given.
     """
     from stepbench.generators.registry import make_generator
     from stepbench.generators.settings import parse_settings
@@ -44,10 +51,16 @@ def generate_command(
     if dry_run:
         from stepbench.cli.estimate_clip import print_clip_estimate
 
-        return print_clip_estimate(generator, prompt, seed=seed, settings=settings, tflops=tflops, json=json)
-    made = make_generator(generator)
-    facts = generate_clip(made, prompt, seed=seed, settings=settings, path=out, timeout=timeout)
-    if json:
-        print_records([facts])
-    note(f"{out}: {facts['frames']} frames of {facts['width']}x{facts['height']} at {facts['fps']:g} fps")
-    return ExitCode.OK
+        rates = {"tflops": tflops} | ({} if bandwidth is None else {"bandwidth": bandwidth})
+        return print_clip_estimate(
+            generator, prompt, seed=seed, settings=settings, rates=rates, parallel=parallel, json=json
+        )
+
+    def work(made: Generator) -> int:
+        facts = generate_clip(made, prompt, seed=seed, settings=settings, path=out, timeout=timeout)
+        if json:
+            print_records([facts])
+        note(f"{out}: {facts['frames']} frames of {facts['width']}x{facts['height']} at {facts['fps']:g} fps")
+        return ExitCode.OK
+
+    return on_all_ranks(generator, parallel, work) if parallel.is_asked_for else work(make_generator(generator))

@@ -116,6 +116,7 @@ def _autoencoders() -> list[dict[str, Any]]:
 def _metrics() -> list[dict[str, Any]]:
     from metrics.errors import MetricError
     from metrics.registry import METRICS, describe
+    from stepbench.costs.measures import cost_card, fixed_measures
 
     rows = []
     for name in METRICS:
@@ -136,20 +137,28 @@ def _metrics() -> list[dict[str, Any]]:
                 "status": METRICS[name].unavailable() or "ready",
             }
         )
-    return rows
+    return rows + [_cost(cost_card(name)) for name in fixed_measures()]
+
+
+def _cost(card: Any) -> dict[str, Any]:
+    """A measure of cost: there is nothing to score, every clip has it already."""
+    facts = {"better": card.direction, "unit": card.unit, "family": card.family, "level": card.level, "needs": ""}
+    return {"metric": card.name, **facts, "id": card.id, "status": "measured while clips are made: stepbench cost RUN"}
 
 
 def _print_metrics(rows: list[dict[str, Any]]) -> None:
     """The metrics that are ready as a table; what keeps the others from it below, told once for all it concerns."""
     ready = [row for row in rows if row["status"] == "ready"]
+    measured = [row for row in rows if row.get("family") == "cost"]
     if ready:
         print_table(ready, list(ready[0]))
     reasons: dict[str, list[str]] = {}
     for row in rows:
-        if row not in ready:
+        if row not in ready and row not in measured:
             reasons.setdefault(row["status"], []).append(row["metric"])
     for reason, names in reasons.items():
         note(f"unavailable: {', '.join(names)}: {reason}")
+    note(f"cost ({', '.join(row['metric'] for row in measured)}): {measured[0]['status']}")
 
 
 def _runs(out: Path) -> list[dict[str, Any]]:

@@ -27,6 +27,9 @@ COMMANDS = {
     "score": "Score a run that exists, without generating.",
     "reconstruct": "Benchmark autoencoders, H.264 among them: quality, compression and speed.",
     "compare": "Paired differences between runs, with intervals and corrected p values.",
+    "sweep": "Runs over settings: quality against seconds, the Pareto set, what is not separable.",
+    "cost": "What clips cost: seconds by stage, memory, joules, price per accepted clip.",
+    "review": "Hold clips against a quality policy: accept, human review or reject, with reasons.",
     "gate": "Has a run lost more than a policy allows? Pass, regression or inconclusive.",
     "power": "Prompts or votes that an effect takes; the effect that can be seen with what there is.",
     "report": "One page of tables, plots and clips; or the table as LaTeX, Markdown, CSV, JSON.",
@@ -36,7 +39,7 @@ COMMANDS = {
     "validate": "Check a suite or a run folder against the format.",
     "merge": "Merge shards that were run in separate folders.",
     "import": "Bring in a folder of clips, or a peer's prompt file.",
-    "metrics": "Check metrics on clips wrong in a known way; VBench's final score.",
+    "metrics": "Check metrics on clips wrong in a known way and on votes; VBench's score.",
     "export": "Write a run's clips in a peer's layout.",
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _end(code: int) -> NoReturn:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from reference_model.training.distributed import leave
+        from reference_model.training.ending import leave
 
         leave(code)
     sys.exit(code)

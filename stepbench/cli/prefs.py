@@ -18,8 +18,8 @@ prefs_command.command(
     "stepbench.cli.prefs_rate:rate", name="rate", help="Ratings with intervals, head-to-head tables, agreement."
 )
 prefs_command.command(
-    "stepbench.cli.prefs_exchange:export", name="export", help="Votes for other tools, or preferences to train on."
+    "stepbench.cli.prefs_export:export", name="export", help="Votes for other tools, or preferences to train on."
 )
 prefs_command.command(
-    "stepbench.cli.prefs_exchange:import_", name="import", help="Bring in votes from a file of any export."
+    "stepbench.cli.prefs_import:import_", name="import", help="Bring in votes from a file of any export."
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,7 +18,12 @@ from stepbench.cli.options import (
     parse_shard,
     split_names,
 )
+from stepbench.cli.parallel import ParallelOptions, on_all_ranks
 from stepbench.cli.report_run import report_run
+from stepbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from stepbench.generators.protocol import Generator
 
 
 def run_command(
@@ -43,6 +48,7 @@ def run_command(
     metric_device: MetricDevice = "auto",
     no_score: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    parallel: ParallelOptions = ParallelOptions(),  # noqa: B008 - frozen
     json: Json = False,
 ) -> int:
     """Plan, generate and score a suite. The same command again continues where it was left.
@@ -79,18 +85,27 @@ def run_command(
         from stepbench.cli.dry_run import print_estimate
 
         return print_estimate(generator, suite, selection, out=out, workers=workers, json=json)
-    run = api.run(
-        generator,
-        suite,
-        metrics=[] if no_score else split_names(metrics),
-        out=out,
-        run_id=run_id,
-        reference=reference,
-        metric_device=metric_device,
-        workers=workers,
-        timeout=timeout,
-        keep=keep,
-        shard=parse_shard(shard),
-        **selection,
-    )
-    return report_run(run, json=json, shard=parse_shard(shard))
+
+    def work(source: str | Generator) -> int:
+        if not isinstance(source, str) and (workers > 1 or timeout is not None):
+            raise UsageError(
+                "under torchrun its processes share every clip, so --workers and --timeout cannot be given",
+                hint="to make several clips at once, start a torchrun for each --shard i/N",
+            )
+        run = api.run(
+            source,
+            suite,
+            metrics=[] if no_score else split_names(metrics),
+            out=out,
+            run_id=run_id,
+            reference=reference,
+            metric_device=metric_device,
+            workers=workers,
+            timeout=timeout,
+            keep=keep,
+            shard=parse_shard(shard),
+            **selection,
+        )
+        return report_run(run, json=json, shard=parse_shard(shard))
+
+    return on_all_ranks(generator, parallel, work) if parallel.is_asked_for else work(generator)

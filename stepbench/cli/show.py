@@ -1,4 +1,4 @@
-"""`stepbench show runs/RUN` and `stepbench show runs/RUN PROMPT-ID-sSEED`."""
+"""`stepbench show runs/RUN`, `stepbench show runs/RUN PROMPT-ID-sSEED` and `stepbench show CLIP.mkv`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from stepbench.errors import ExitCode, UsageError
 
 
 def show_command(run: Path, sample: str | None = None, /, *, json: Json = False) -> int:
-    """Show a run: how it stands, its aggregates and failures; or one sample with its scores.
+    """Show a run: how it stands, its aggregates and failures; or one sample with its scores; or where a clip is from.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a clip file.
         sample: Sample key (its beginning is enough), or PROMPT-ID-sSEED.
     """
     from stepbench.cli.report_run import report_run
     from stepbench.runs.run import open_run
 
+    if run.is_file():
+        return _show_clip(run, sample, json=json)
     opened = open_run(run)
     if sample is not None:
         record = _sample(opened, sample)
@@ -52,6 +54,26 @@ def show_command(run: Path, sample: str | None = None, /, *, json: Json = False)
         if json:
             print_records([{"run": str(run), "status": info["status"], "samples": counts}])
         note(", ".join(f"{count} {name}" for name, count in counts.items()) + "; run the same command again to go on")
+    return ExitCode.OK
+
+
+def _show_clip(file: Path, sample: str | None, *, json: bool) -> int:
+    from stepbench.runs.clip_lookup import describe_clip
+
+    if sample is not None:
+        raise UsageError(f"{file} is a clip, so there is no sample {sample!r} in it", hint="give the run's folder")
+    clip = describe_clip(file)
+    recorded = clip["recorded"] or {}
+    if json:
+        print_records([clip])
+    else:
+        rows = [{"field": name, "value": clip[name]} for name in ("file", "sha256")]
+        for says, facts in (("the file says", clip["origin"] or {}), ("its run says", recorded)):
+            rows += [{"field": f"{says}: {name}", "value": str(value)} for name, value in facts.items()]
+        print_table(rows, ["field", "value"])
+    if recorded.get("unchanged") is False:
+        note(f"the file has changed since run {recorded['run_id']} recorded it")
+        return ExitCode.INCOMPLETE
     return ExitCode.OK
 
 

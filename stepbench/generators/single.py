@@ -10,6 +10,7 @@ from typing import Any
 from stepbench.errors import IncompleteError, Refused, StepbenchError, UsageError
 from stepbench.generators.protocol import Generator
 from stepbench.records import Prompt, Request, Settings
+from stepbench.runs.clip_origin import origin_text
 from stepbench.runs.journal import saving
 from stepbench.runs.store_clip import open_clip, write_frames
 from stepbench.video import VideoError, master_writer, preview_writer
@@ -40,7 +41,8 @@ def generate_clip(
             prompt_id=prompt.id, text=text, seed=seed, settings=resolved, output_dir=scratch, timeout=timeout
         )
         chunks, fps = open_clip(generator.generate(request))
-        size = write_frames(chunks, [WRITERS[path.suffix](path, fps)], path)
+        origin = origin_text(generator.card, text, resolved, seed=seed)
+        size = write_frames(chunks, [WRITERS[path.suffix](path, fps, comment=origin)], path)
     except Refused as refusal:
         raise IncompleteError(f"{generator.card.name} refused: {refusal}", hint="change the prompt") from refusal
     except VideoError as error:

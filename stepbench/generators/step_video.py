@@ -13,7 +13,8 @@ from stepbench import __version__
 from stepbench.errors import UsageError
 from stepbench.generators.placement import Placement
 from stepbench.generators.protocol import Clip
-from stepbench.generators.step_video_costs import cost_record
+from stepbench.generators.step_video_costs import BANDWIDTH, cost_record
+from stepbench.generators.step_video_parallel import decodes_here, require_shareable, shared_placement
 from stepbench.generators.step_video_runtime import StageClock, decoded_frames, load_model, placement, served_elsewhere
 from stepbench.generators.step_video_settings import URLS, resolve_settings, sampling_of
 from stepbench.generators.step_video_weights import weights_hash
@@ -21,6 +22,7 @@ from stepbench.records import GeneratorCard, Prompt, Request, Settings
 
 if TYPE_CHECKING:
     from reference_model import TextToVideoPipeline
+    from reference_model.parallel import ParallelConfig
 
 _HINT = "give a folder in the released layout: step-video:FOLDER"
 
@@ -32,6 +34,10 @@ class StepVideoGenerator:
     dtype, fp8, variant, text_url, vae_url; see `resolve_settings`. The environment's `STEPBENCH_STEP_VIDEO_DEVICE` and
     `STEPBENCH_STEP_VIDEO_OFFLOAD` (none or stages) say where it runs, and `STEPBENCH_SERVING_TOKEN` is the token of
     servers that the URLs name.
+
+    Attributes:
+        parallel: How the processes of a `torchrun` share every clip; None where there is one process.
+        device: Where this one of them computes.
 
     Args:
         folder: A model folder in the released layout.
@@ -46,6 +52,8 @@ class StepVideoGenerator:
             self.preset: Preset = read_preset(folder)
         except ReferenceModelError as error:
             raise UsageError(f"{name}: {error.message}", hint=error.hint or _HINT) from error
+        self.parallel: ParallelConfig | None = None
+        self.device = ""
         self._folder = folder
         self._loaded: tuple[tuple[Any, ...], TextToVideoPipeline] | None = None
         self.card = GeneratorCard(
@@ -61,9 +69,12 @@ class StepVideoGenerator:
 
         Raises:
             UsageError: An unknown setting, a value out of range, or a size that the model cannot make, with the nearest
-                ones that it can.
+                ones that it can. With `parallel`, also settings that cannot be shared.
         """
-        return resolve_settings(self.card.name, self.preset, settings)
+        resolved = resolve_settings(self.card.name, self.preset, settings)
+        if self.parallel is not None:
+            require_shareable(self.card.name, resolved, self.parallel)
+        return resolved
 
     def generate(self, request: Request) -> Clip:
         """The clip of one request: on one machine, equal requests give equal bytes.
@@ -77,7 +88,7 @@ class StepVideoGenerator:
         from reference_model.sampling.noise import seeded_noise
 
         settings = request.settings
-        place = placement()
+        place = placement() if self.parallel is None else shared_placement(self.device)
         clock = StageClock(place.device)
         pipeline = self._pipeline(settings, place, clock)
         sampling = sampling_of(self.preset.sampling, settings)
@@ -86,24 +97,35 @@ class StepVideoGenerator:
         with clock.stage("denoise"):
             noise = seeded_noise([request.seed], pipeline.latent_shape(sampling), sampling.compat)
             latents = pipeline.denoise(noise, *text, sampling)
+        takes_part = self.parallel is None or decodes_here(self.parallel, settings)
         return Clip(
-            frames=decoded_frames(pipeline.vae, latents, sampling.compat, clock),
+            frames=decoded_frames(pipeline.vae, latents, sampling.compat, clock) if takes_part else None,
             fps=sampling.fps,
             seconds=clock.seconds,
             peak_memory_bytes=clock.peak_memory_bytes,
         )
 
-    def estimate(self, settings: Settings, *, tflops: float | None = None) -> dict[str, Any]:
+    def estimate(
+        self,
+        settings: Settings,
+        *,
+        tflops: float | None = None,
+        parallel: ParallelConfig | None = None,
+        bandwidth: float = BANDWIDTH,
+    ) -> dict[str, Any]:
         """What one clip costs by formula, without loading weights.
 
         Args:
             settings: As `resolve` returned them.
             tflops: Sustained speed of the device in 10^12 operations per second; None leaves the time open.
+            parallel: Also what it costs each of several devices.
+            bandwidth: 10^9 bytes per second that each of them can receive.
 
         Raises:
-            UsageError: A weights file without a readable header, or a speed that is not above 0.
+            UsageError: A weights file without a readable header, a speed that is not above 0, or degrees of parallelism
+                that do not fit the model or the settings.
         """
-        return cost_record(self._folder, self.preset, settings, tflops=tflops)
+        return cost_record(self._folder, self.preset, settings, tflops=tflops, parallel=parallel, bandwidth=bandwidth)
 
     def _pipeline(self, settings: Settings, place: Placement, clock: StageClock) -> TextToVideoPipeline:
         key = (place, settings["dtype"], settings["fp8"], *(settings.get(url) for url in URLS))
@@ -111,7 +133,7 @@ class StepVideoGenerator:
             # The old weights must go before the new ones come.
             self._loaded = None
             with clock.stage("load"):
-                self._loaded = (key, load_model(self._folder, self.preset, settings, place))
+                self._loaded = (key, load_model(self._folder, self.preset, settings, place, self.parallel))
         return self._loaded[1]
 
 

@@ -25,6 +25,7 @@ from stepbench.records import Settings
 
 if TYPE_CHECKING:
     from reference_model import TextToVideoPipeline
+    from reference_model.parallel import ParallelConfig
     from reference_model.sampling.guidance import Latents
     from reference_model.sampling.pipeline import VideoDecoder
 
@@ -41,7 +42,9 @@ def placement() -> Placement:
     return read_placement("STEPBENCH_STEP_VIDEO", OFFLOADS)
 
 
-def load_model(folder: Path, preset: Preset, settings: Settings, place: Placement) -> TextToVideoPipeline:
+def load_model(
+    folder: Path, preset: Preset, settings: Settings, place: Placement, parallel: ParallelConfig | None = None
+) -> TextToVideoPipeline:
     """The model of a folder, ready to be called.
 
     Args:
@@ -50,6 +53,7 @@ def load_model(folder: Path, preset: Preset, settings: Settings, place: Placemen
         settings: `dtype` of all weights, whether the transformer's are stored in 8 bits (`fp8`), and the servers of
             parts that live elsewhere (`text_url`, `vae_url`), which are asked first.
         place: Where it runs.
+        parallel: How the processes of a `torchrun` share it, all of which call this alike.
 
     Raises:
         UsageError: Weights or tokenizers are missing, damaged, or do not fit the configs, here or on a server.
@@ -66,11 +70,17 @@ def load_model(folder: Path, preset: Preset, settings: Settings, place: Placemen
     with served_elsewhere():
         _ask_servers(preset, token, **urls)
     offload = place.offload == "stages"
-    # What must shrink before it fits, or fits only in part, starts in main memory.
-    start = "cpu" if offload or settings["fp8"] else place.device
+    # What must shrink before it fits, or fits only in part, starts in main memory. Several processes would need that
+    # many times as much of it, and what they cut cannot be moved.
+    start = "cpu" if offload or (settings["fp8"] and parallel is None) else place.device
     try:
         pipeline = load_remote_pipeline(
-            folder, **urls, token=token, sampling=preset.sampling.changed(dtype=settings["dtype"]), device=start
+            folder,
+            **urls,
+            token=token,
+            sampling=preset.sampling.changed(dtype=settings["dtype"]),
+            device=start,
+            parallel=parallel,
         )
     except ReferenceModelError as error:
         hint = error.hint or f"stepbench weights verify {folder} lists everything that does not fit"
@@ -80,7 +90,7 @@ def load_model(folder: Path, preset: Preset, settings: Settings, place: Placemen
     if offload:
         return OffloadedPipeline(pipeline, place.device)
     for part in (pipeline.transformer, pipeline.vae, pipeline.text_encoder):
-        if isinstance(part, torch.nn.Module):
+        if start != place.device and isinstance(part, torch.nn.Module):
             part.to(place.device)
     return pipeline
 

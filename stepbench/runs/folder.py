@@ -29,6 +29,7 @@ class RunFolder:
         self.table = path / "scores.parquet"
         self.clips = path / "clips"
         self.features = path / "features"
+        self.reviews = path / "reviews.jsonl"
         self.checksums = path / "SHA256SUMS"
 
     def samples(self, shard: str = "") -> Path:

@@ -16,8 +16,9 @@ from stepbench.generators.protocol import Generator
 from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer, saving
-from stepbench.runs.plan import PlannedSample
+from stepbench.runs.plan import PlannedSample, plan_name
 from stepbench.runs.sample_worker import MadeSample, SampleTask, sample_worker
+from stepbench.runs.start import update_info
 from stepbench.runs.store_clip import Keep
 
 
@@ -42,12 +43,12 @@ def generate_missing(
     """
     scratch_prefix = f".tmp-{shard or 'all'}-"
     _remove_leftovers(folder, scratch_prefix)
-    done = folder.read_samples()
-    tasks = list(_pending(folder, samples, done))
+    tasks = list(_pending(folder, samples, folder.read_samples(), _name(folder)))
     if not tasks:
         # Nothing to load a model for.
         return
-    make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout)
+    _note_machine(folder, workers)
+    make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout, alone=workers == 1)
     results = run_tasks(make_worker, tasks, workers=workers, timeout=timeout)
     try:
         # `closing` ends the workers also when Ctrl-C or a full disk ends the loop.
@@ -59,8 +60,25 @@ def generate_missing(
         _remove_leftovers(folder, scratch_prefix)
 
 
+def _note_machine(folder: RunFolder, workers: int) -> None:
+    """Say in `run.json` on what the clips are made: seconds and joules of other machines are other measures."""
+
+    def noted(info: dict[str, Any]) -> dict[str, Any]:
+        environment = info["environment"] or {}
+        machine = {"cpu": environment.get("cpu"), "gpus": environment.get("gpus"), "workers": workers}
+        known = info.get("made_on", [])
+        return info | {"made_on": known if machine in known else [*known, machine]}
+
+    update_info(folder, noted)
+
+
+def _name(folder: RunFolder) -> str:
+    info = folder.read_info()
+    return plan_name(info["suite"]["name"], info["generator"]["name"], info["plan_hash"])
+
+
 def _pending(
-    folder: RunFolder, samples: Sequence[PlannedSample], done: Mapping[str, dict[str, Any]]
+    folder: RunFolder, samples: Sequence[PlannedSample], done: Mapping[str, dict[str, Any]], run: str
 ) -> Iterator[SampleTask]:
     planned = set()
     present = set(os.listdir(folder.clips))
@@ -77,6 +95,7 @@ def _pending(
             seed=sample.seed,
             settings=sample.settings,
             attempt=row["attempt"] + 1 if row else 1,
+            run=run,
         )
 
 

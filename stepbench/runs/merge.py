@@ -12,7 +12,7 @@ from typing import Any
 from stepbench.errors import NotComparableError, RunFolderError, UsageError
 from stepbench.runs.execute import finish_run, update_info
 from stepbench.runs.folder import RunFolder, write_atomically
-from stepbench.runs.journal import Journal, saving
+from stepbench.runs.journal import Journal, read_journal, saving
 from stepbench.runs.run import Run
 from stepbench.runs.writer import writing
 
@@ -48,6 +48,7 @@ def merge_runs(sources: Sequence[Path], target: Path) -> Run:
         with Journal(folder.samples()) as journal:
             journal.append(row for row, _ in rows.values())
         _bring_features(folder, runs)
+        _bring_reviews(folder, runs)
         for run in runs:
             for metric_id in run.metric_cards:
                 with Journal(folder.score_journal(metric_id)) as journal:
@@ -105,15 +106,27 @@ def _bring_features(folder: RunFolder, runs: Sequence[Run]) -> None:
                 folder.feature_store(feature_id).add(dict(zip(clips, there.read(clips), strict=True)))
 
 
+def _bring_reviews(folder: RunFolder, runs: Sequence[Run]) -> None:
+    """What people decided about clips, in the order of time."""
+    known = list(read_journal(folder.reviews))
+    rows = [row for run in runs for row in read_journal(RunFolder(run.folder).reviews)]
+    new = [row for place, row in enumerate(rows) if row not in known and row not in rows[:place]]
+    if new:
+        with Journal(folder.reviews) as journal:
+            journal.append(sorted(new, key=lambda row: row["at"]))
+
+
 def _united(info: dict[str, Any], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     cards = dict(info["metric_cards"])
     environments = list(info["earlier_environments"])
+    machines = list(info.get("made_on", []))
     for other in infos:
         cards |= other["metric_cards"]
+        machines += [machine for machine in other.get("made_on", []) if machine not in machines]
         for environment in [*other["earlier_environments"], other["environment"]]:
             if environment not in (None, info["environment"], *environments):
                 environments.append(environment)
-    return info | {"metric_cards": cards, "earlier_environments": environments}
+    return info | {"metric_cards": cards, "made_on": machines, "earlier_environments": environments}
 
 
 def _refuse_other_plans(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,6 +85,12 @@ def sample_key(identity: dict[str, str], text: str, seed: int, settings: Setting
             "settings": {name: value for name, value in settings.items() if name != "negative_prompt"},
         }
     )
+
+
+def plan_name(suite: str, generator: str, plan_hash: str) -> str:
+    """`<suite>-<generator>-<8 hex of the plan hash>`: what a run is called unless it is given another name."""
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", generator).strip("-.")[:40].strip("-.")
+    return f"{suite}-{slug}-{plan_hash[:8]}"
 
 
 def common_settings(samples: Iterable[PlannedSample]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import resource
 import shutil
 import sys
@@ -10,22 +11,25 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stepbench.costs.energy import EnergyMeter, open_meter
 from stepbench.errors import IncompleteError, Refused, StepbenchError
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import Request, Settings
+from stepbench.runs.clip_origin import origin_text
 from stepbench.runs.journal import saving
 from stepbench.runs.store_clip import Keep, store_clip
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTask:
-    """One planned sample as it is sent to a worker."""
+    """One planned sample as it is sent to a worker. `run` is the name that its clip bears, from `plan_name`."""
 
     key: str
     prompt_id: str
@@ -33,6 +37,7 @@ class SampleTask:
     seed: int
     settings: Settings
     attempt: int
+    run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +50,38 @@ class MadeSample:
 
 
 def sample_worker(
-    source: str | Generator, clips: Path, scratch_prefix: str, keep: Keep, timeout: float | None
+    source: str | Generator,
+    clips: Path,
+    scratch_prefix: str,
+    keep: Keep,
+    timeout: float | None,
+    *,
+    alone: bool = False,
 ) -> Callable[[SampleTask], MadeSample | IncompleteError]:
-    """A worker with its generator loaded. `source` is a generator's spec, or the generator itself in one process."""
+    """A worker with its generator loaded.
+
+    Args:
+        source: A generator's spec, or the generator itself in one process.
+        alone: Whether no other worker makes clips on this machine, so that its energy is spent on this one's clips.
+    """
     generator = make_generator(source) if isinstance(source, str) else source
-    return partial(make_sample, generator, clips, scratch_prefix, keep, timeout)
+    meter = open_meter() if alone else EnergyMeter([])
+    return partial(make_sample, generator, clips, scratch_prefix, keep, timeout, meter=meter)
 
 
 def make_sample(
-    generator: Generator, clips: Path, scratch_prefix: str, keep: Keep, timeout: float | None, task: SampleTask
+    generator: Generator,
+    clips: Path,
+    scratch_prefix: str,
+    keep: Keep,
+    timeout: float | None,
+    task: SampleTask,
+    *,
+    meter: EnergyMeter | None = None,
 ) -> MadeSample | IncompleteError:
     """Generate one sample. A full disk is returned as an `IncompleteError`, since it concerns the whole run."""
     started = time.perf_counter()
+    forget_peak_memory()
     row: dict[str, Any] = {"sample_key": task.key, "outcome": "ok", "attempt": task.attempt, "error": None}
     try:
         with saving(clips):
@@ -73,11 +98,15 @@ def make_sample(
             output_dir=scratch,
             timeout=timeout,
         )
-        clip = generator.generate(request)
-        returned = time.perf_counter()
         stem = f"{task.prompt_id}-s{task.seed}"
-        facts, making = store_clip(clip, scratch, stem, keep)
-        ended = time.perf_counter()
+        origin = origin_text(
+            generator.card, task.text, task.settings, run=task.run, sample_key=task.key, seed=task.seed
+        )
+        with (meter or EnergyMeter([])).measure() as spent:
+            clip = generator.generate(request)
+            returned = time.perf_counter()
+            facts, making = store_clip(clip, scratch, stem, keep, origin=origin)
+            ended = time.perf_counter()
         seconds = {
             **_finite("seconds", clip.seconds),
             "generate": returned - started + making,
@@ -85,7 +114,9 @@ def make_sample(
             "total": ended - started,
         }
         peak = clip.peak_memory_bytes() if callable(clip.peak_memory_bytes) else clip.peak_memory_bytes
-        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak or peak_memory_bytes(), "joules": None}
+        row |= facts | {"seconds": seconds, "peak_memory_bytes": peak or peak_memory_bytes(), "joules": spent.joules}
+        if spent.sources:
+            row["joules_from"] = spent.sources
         if clip.measures:
             row["measures"] = _finite("measures", clip.measures)
         files = tuple(Path(facts[kind]).name for kind in ("clip", "preview") if facts[kind])
@@ -108,10 +139,24 @@ def make_sample(
     return MadeSample(row=row)
 
 
+def forget_peak_memory() -> None:
+    """Let `peak_memory_bytes` begin anew, where the system can: else a later clip would bear an earlier one's peak."""
+    with suppress(OSError):
+        # Linux, see proc_pid_clear_refs(5): 5 resets the peak to what is in use now.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory_bytes() -> int:
-    """Highest resident memory of this process so far, in bytes."""
+    """Highest resident memory of this process since `forget_peak_memory`; so far, where that did nothing."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if sys.platform == "darwin":
+        return peak
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return peak * 1024
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return (int(found[1]) if found else peak) * 1024
 
 
 def _finite(kind: str, values: Mapping[str, Any]) -> dict[str, float]:

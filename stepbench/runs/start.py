@@ -54,6 +54,7 @@ def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequen
             "metric_cards": {},
             "reference": None,
             "keep": keep,
+            "made_on": [],
             "environment": None,
             "earlier_environments": [],
         }

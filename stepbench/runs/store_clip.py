@@ -34,8 +34,13 @@ class Written:
     making_seconds: float
 
 
-def store_clip(clip: Clip, scratch: Path, stem: str, keep: Keep) -> tuple[dict[str, Any], float]:
+def store_clip(clip: Clip, scratch: Path, stem: str, keep: Keep, *, origin: str = "") -> tuple[dict[str, Any], float]:
     """Write master and preview into `scratch`, in one pass over the frames.
+
+    The preview says nothing about itself: it is what annotators get to see. A delivered file is kept byte for byte.
+
+    Args:
+        origin: What the master carries in its container, from `clip_origin.origin_text`.
 
     Returns:
         What the files are, as a journal row says it, and `Written.making_seconds`.
@@ -50,7 +55,7 @@ def store_clip(clip: Clip, scratch: Path, stem: str, keep: Keep) -> tuple[dict[s
     chunks, fps = open_clip(clip)
     delivered = clip.path if clip.frames is None else None
     master = scratch / f"{stem}{delivered.suffix.lower() if delivered else MASTER_SUFFIX}"
-    writers = [] if delivered else [master_writer(master, fps)]
+    writers = [] if delivered else [master_writer(master, fps, comment=origin)]
     preview = None
     if delivered and master.suffix == PREVIEW_SUFFIX and probe(delivered).codec == "h264":
         preview = master

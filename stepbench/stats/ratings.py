@@ -71,11 +71,11 @@ def bradley_terry(
     parameters = davidson.fit(counts)
     models = len(ballot.models)
     ratings = parameters[:models]
-    covariance, freedom = _uncertainty(relative, counts, parameters)
+    covariance, freedom = rating_covariance(relative, counts, parameters)
     n_prompts, n_annotators = (np.unique(codes).size for codes in (relative.prompt, relative.annotator))
     if n_prompts > 1:
         margin = stdtrit(freedom, (1 + level) / 2) * np.sqrt(np.diag(covariance))
-        ranks = _ranks(ratings + draw(covariance, freedom, draws, rng))
+        ranks = ranks_of(ratings + draw(covariance, freedom, draws, rng))
         tails = [(1 - level) / 2, (1 + level) / 2]
         rank_low, rank_high = np.quantile(ranks, tails, axis=0, method="inverted_cdf").astype(int)
         p_best = (ranks == 1).mean(axis=0)
@@ -120,7 +120,7 @@ def bradley_terry(
     return table
 
 
-def _ranks(drawn: np.ndarray) -> np.ndarray:
+def ranks_of(drawn: np.ndarray) -> np.ndarray:
     """Rank of each model in each draw, 1 for the highest; shape (draws, models)."""
     return drawn.shape[1] - drawn.argsort(axis=1).argsort(axis=1)
 
@@ -134,7 +134,14 @@ def _separable(counts: davidson.Counts) -> np.ndarray:
     return ~np.isin(labels, core) if core.size == 1 else np.ones(labels.size, dtype=bool)
 
 
-def _uncertainty(ballot: Ballot, counts: davidson.Counts, parameters: np.ndarray) -> tuple[np.ndarray, float]:
+def rating_covariance(ballot: Ballot, counts: davidson.Counts, parameters: np.ndarray) -> tuple[np.ndarray, float]:
+    """Covariance of the ratings, shape (models, models), clustered by prompt and annotator, and degrees of freedom.
+
+    Args:
+        ballot: Votes without "both bad".
+        counts: Of these votes.
+        parameters: Their fit, as `davidson.fit` returns it.
+    """
     models, n = len(ballot.models), ballot.winner.size
     by_rating, by_tie = davidson.vote_scores(parameters, ballot.a, ballot.b, ballot.winner)
     rows = np.tile(np.arange(n), 4)

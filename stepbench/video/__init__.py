@@ -1,7 +1,8 @@
 """Video files in and out. The only package that imports the codec library."""
 
+from stepbench.video.blind import copy_without_tags, tags_of
 from stepbench.video.info import VideoClip, VideoError, VideoInfo
-from stepbench.video.read import probe, read_chunks, read_clip
+from stepbench.video.read import probe, read_chunks, read_clip, read_comment
 from stepbench.video.write import ClipWriter, master_writer, preview_writer, write_master, write_preview
 
 __all__ = [
@@ -9,11 +10,14 @@ __all__ = [
     "VideoClip",
     "VideoError",
     "VideoInfo",
+    "copy_without_tags",
     "master_writer",
     "preview_writer",
     "probe",
     "read_chunks",
     "read_clip",
+    "read_comment",
+    "tags_of",
     "write_master",
     "write_preview",
 ]

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from stepbench.video.info import VideoClip, VideoError, VideoInfo
+from stepbench.video.write import COMMENT
 
 MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 DEFAULT_FPS = 25.0
@@ -34,6 +35,17 @@ def probe(path: Path) -> VideoInfo:
             width=stream.codec_context.width,
             codec=stream.codec_context.name,
         )
+
+
+def read_comment(path: Path) -> str:
+    """The comment that the container of `path` carries; empty where there is none. It is a stranger's text.
+
+    Raises:
+        VideoError: As `probe`.
+    """
+    with _opened(path) as (container, _):
+        # Matroska hands its names back in capitals.
+        return next((text for name, text in container.metadata.items() if name.lower() == COMMENT), "")
 
 
 def read_clip(path: Path) -> VideoClip:

@@ -19,6 +19,8 @@ from stepbench.video.info import VideoError
 
 MASTER_SUFFIX = ".mkv"
 PREVIEW_SUFFIX = ".mp4"
+COMMENT = "comment"
+"""The tag that both containers know by the same name."""
 # Without bitexact the muxers write a random id and their version, and equal clips would get unequal hashes.
 BITEXACT = {"fflags": "+bitexact"}
 # x264's AVX-512 code for macroblock-tree rate control reads memory that was never written, so equal clips would get
@@ -57,25 +59,25 @@ def write_preview(path: str | Path, frames: np.ndarray, fps: float, *, crf: int 
         writer.write(frames)
 
 
-def master_writer(path: str | Path, fps: float) -> ClipWriter:
-    """A writer of the file that `write_master` makes of the same frames, byte for byte.
+def master_writer(path: str | Path, fps: float, *, comment: str = "") -> ClipWriter:
+    """A writer of the file that `write_master` makes of the same frames, byte for byte; see `ClipWriter`.
 
     Raises:
         VideoError: An fps that is not above 0.
     """
     options = {"flags": "+bitexact", "slicecrc": "0"}
-    return ClipWriter(path, fps, _Encoding("matroska", BITEXACT, "ffv1", options, "bgr0", even=False))
+    return ClipWriter(path, fps, _Encoding("matroska", BITEXACT, "ffv1", options, "bgr0", even=False), comment)
 
 
-def preview_writer(path: str | Path, fps: float, *, crf: int = 18) -> ClipWriter:
-    """A writer of the file that `write_preview` makes of the same frames, byte for byte.
+def preview_writer(path: str | Path, fps: float, *, crf: int = 18, comment: str = "") -> ClipWriter:
+    """A writer of the file that `write_preview` makes of the same frames, byte for byte; see `ClipWriter`.
 
     Raises:
         VideoError: An fps that is not above 0.
     """
     options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **SAME_BYTES}
     faststart = {**BITEXACT, "movflags": "+faststart"}
-    return ClipWriter(path, fps, _Encoding("mp4", faststart, "libx264", options, "yuv420p", even=True))
+    return ClipWriter(path, fps, _Encoding("mp4", faststart, "libx264", options, "yuv420p", even=True), comment)
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,21 @@ class ClipWriter:
         path: Where the clip goes; an existing file is replaced.
         fps: Frames per second, above 0.
         encoding: From `master_writer` or `preview_writer`.
+        comment: Text that the container carries beside the pixels, as `read_comment` gives it back. Equal frames with
+            equal comments give equal bytes.
 
     Raises:
         VideoError: An fps that is not above 0.
     """
 
-    def __init__(self, path: str | Path, fps: float, encoding: _Encoding) -> None:
+    def __init__(self, path: str | Path, fps: float, encoding: _Encoding, comment: str = "") -> None:
         if not 0 < fps < math.inf or frame_rate(fps) == 0:
             raise VideoError(f"fps must be above 0 and finite, got {fps}", hint="set the rate the clip should play at")
         self._path = Path(path)
         self._partial = self._path.with_name(f".{self._path.name}.partial")
         self._rate = frame_rate(fps)
         self._encoding = encoding
+        self._comment = comment
         self._output: tuple[OutputContainer, VideoStream] | None = None
         self._size = (0, 0)
         self._frames = 0
@@ -161,6 +166,8 @@ class ClipWriter:
     def _open(self, height: int, width: int) -> tuple[OutputContainer, VideoStream]:
         how = self._encoding
         container = av.open(str(self._partial), "w", format=how.container, options=dict(how.container_options))
+        if self._comment:
+            container.metadata[COMMENT] = self._comment
         stream = cast(VideoStream, container.add_stream(how.codec, rate=self._rate, options=dict(how.codec_options)))
         self._size = height, width
         stream.height, stream.width = (height + height % 2, width + width % 2) if how.even else (height, width)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-CHANGING = {"seconds", "attempt", "peak_memory_bytes"}
+CHANGING = {"seconds", "attempt", "peak_memory_bytes", "joules", "joules_from"}
 
 
 def final_bytes(run: Path) -> dict[str, bytes]:

@@ -57,6 +57,8 @@ def test_pieces_and_one_array_give_the_same_row_and_files(make_suite, form):
     cut = run(lambda: Clip(frames=form(), fps=8, measures=measures), suite, "cut")
     (expected,), (row,) = rows_of(whole), rows_of(cut)
     timed = ("seconds", "peak_memory_bytes")
+    for one in (row, expected):
+        one.pop("joules"), one.pop("joules_from", None)
     assert [row.pop(name).keys() if name == "seconds" else row.pop(name) > 0 for name in timed] == [
         expected.pop(name).keys() if name == "seconds" else expected.pop(name) > 0 for name in timed
     ]

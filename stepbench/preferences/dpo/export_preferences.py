@@ -116,20 +116,9 @@ def export_preferences(
     clips = _clips(selected.pairs, source.clips, places["train"].parent, copy=copy)
     rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for pair, family in zip(selected.pairs, families, strict=True):
-        split, files = sides[family], [clips[_key(clip)] for clip in (pair.chosen, pair.rejected)]
-        names = [os.path.relpath(file.path, places["train"].parent.resolve()) for file in files]
-        hashes = (files[0].sha256, files[1].sha256)
-        rows[split].append(
-            preference_row(
-                pair,
-                chosen=names[0],
-                rejected=names[1],
-                sha256=hashes,
-                split=split,
-                dimension=rules.dimension,
-            )
-        )
+        rows[sides[family]].append(_row(pair, clips, places["train"].parent, sides[family], rules))
     written = {split: write_rows(own, places[split]) for split, own in rows.items() if own}
+    kinds = {file.sha256: file.kind for file in clips.values()}
     content = {
         "schema": SCHEMA,
         "stepbench": __version__,
@@ -142,7 +131,6 @@ def export_preferences(
         "files": {path.name: sha256_file(path) for files in written.values() for path in files},
         "clips": {
             row[side]: {"sha256": row[f"{side}_sha256"], "kind": kinds[row[f"{side}_sha256"]]}
-            for kinds in [{file.sha256: file.kind for file in clips.values()}]
             for own in rows.values()
             for row in own
             for side in ("chosen", "rejected")
@@ -152,8 +140,21 @@ def export_preferences(
     manifest.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if dataset_card:
         (manifest.parent / "README.md").write_text(_card(written, content), encoding="utf-8")
-    return PreferenceExport(
-        files={split: files[0] for split, files in written.items()}, manifest=manifest, content=content
+    files = {split: paths[0] for split, paths in written.items()}
+    return PreferenceExport(files=files, manifest=manifest, content=content)
+
+
+def _row(
+    pair: PreferredPair, clips: Mapping[tuple[str, ...], ClipOnDisk], folder: Path, split: str, rules: PairRules
+) -> dict[str, Any]:
+    chosen, rejected = (clips[_key(clip)] for clip in (pair.chosen, pair.rejected))
+    return preference_row(
+        pair,
+        chosen=Path(os.path.relpath(chosen.path, folder.resolve())).as_posix(),
+        rejected=Path(os.path.relpath(rejected.path, folder.resolve())).as_posix(),
+        sha256=(chosen.sha256, rejected.sha256),
+        split=split,
+        dimension=rules.dimension,
     )
 
 

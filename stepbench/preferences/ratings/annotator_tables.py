@@ -9,6 +9,8 @@ from stepbench.preferences.ratings.head_to_head import oriented
 from stepbench.stats.paired import sign_test
 
 TOTAL = "total"
+_OUTCOMES = {"1": "wins", "tie": "ties", "2": "losses", "both_bad": "both_bad"}
+COLUMNS = ("model", "opponent", "annotator", "simulated", "category", *_OUTCOMES.values(), "p")
 
 
 def annotator_tables(pairwise: Table) -> Table:
@@ -22,26 +24,14 @@ def annotator_tables(pairwise: Table) -> Table:
         simulated, category, wins, ties, losses, both_bad, p (two-sided sign test on wins and losses, ties dropped).
     """
     votes = oriented(pairwise[pairwise["model_a"] != pairwise["model_b"]])
-    keys = ["model_1", "model_2", "annotator", "simulated"]
-    every: Table = pd.concat([votes, votes.assign(category=TOTAL)])
-    rows = []
-    for (model, opponent, annotator, simulated, category), group in every.groupby([*keys, "category"]):
-        counts = group["outcome"].value_counts()
-        wins, losses = int(counts.get("1", 0)), int(counts.get("2", 0))
-        rows.append(
-            {
-                "model": model,
-                "opponent": opponent,
-                "annotator": annotator,
-                "simulated": bool(simulated),
-                "category": category,
-                "wins": wins,
-                "ties": int(counts.get("tie", 0)),
-                "losses": losses,
-                "both_bad": int(counts.get("both_bad", 0)),
-                "p": sign_test(wins, losses),
-            }
-        )
+    if votes.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    every: Table = pd.concat([votes, votes.assign(category=TOTAL)]).fillna({"category": "none"})
+    keys = ["model_1", "model_2", "annotator", "simulated", "category", "outcome"]
+    counts: Table = every.groupby(keys).size().unstack(fill_value=0).reindex(columns=list(_OUTCOMES), fill_value=0)
+    rows = counts.rename(columns=_OUTCOMES).reset_index().rename(columns={"model_1": "model", "model_2": "opponent"})
+    rows["p"] = [sign_test(wins, losses) for wins, losses in zip(rows["wins"], rows["losses"], strict=True)]
     # Totals stand below the categories that they sum.
-    rows.sort(key=lambda row: (row["model"], row["opponent"], row["annotator"], row["category"] == TOTAL))
-    return pd.DataFrame(rows)
+    rows = rows.assign(last=rows["category"] == TOTAL)
+    rows = rows.sort_values(["model", "opponent", "annotator", "last", "category"], ignore_index=True)
+    return rows[list(COLUMNS)]

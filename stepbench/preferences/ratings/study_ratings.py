@@ -88,9 +88,10 @@ class StudyRatings:
             for name in ("models", "head_to_head", "annotators"):
                 for row in getattr(found, name).to_dict("records"):
                     yield {"table": name, **shared, **row}
-        for name in ("means", "agreement"):
+        rated = int(self.counted.ratings["simulated"].astype(bool).sum())
+        for name, simulated in (("means", rated), ("agreement", self.counted.simulated)):
             for row in getattr(self, name).to_dict("records"):
-                yield {"table": name, "simulated_votes": self.counted.simulated, **row}
+                yield {"table": name, "simulated_votes": simulated, **row}
 
 
 def rate_study(

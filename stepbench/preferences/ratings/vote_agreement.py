@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from typing import Any
 
@@ -67,18 +68,30 @@ def agreement_table(
 
 
 def _pair_items(pairwise: Table) -> Table:
-    """One row per verdict: item, annotator, value. Clips, not models, fix which is first: both may be of one model."""
-    first = pairwise["clip_sha256_a"].astype(str) + pairwise["model_a"].astype(str)
-    second = pairwise["clip_sha256_b"].astype(str) + pairwise["model_b"].astype(str)
-    sides = oriented(pairwise.assign(model_a=first, model_b=second))
+    """One row per verdict: item, annotator, value.
+
+    Clips, not models, are told apart, since both may be of one model. Which of them is first is a toss by the pair's id:
+    in order of names, annotators who all find the same model better would look like people with one favourite answer,
+    and alpha would tend to 0.
+    """
+    tossed = {f"model_{side}": _hashed(pairwise["pair_id"].astype(str) + _clips(pairwise, side)) for side in "ab"}
+    sides = oriented(pairwise.assign(**tossed))
     return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
 
 
+def _hashed(names: Table) -> Table:
+    return names.map(lambda name: hashlib.sha256(name.encode("utf-8")).hexdigest())
+
+
 def _clip_items(ratings: Table) -> Table:
-    on_a = ratings["rated_clip"] == "a"
-    clip = ratings["clip_sha256_a"].where(on_a, ratings["clip_sha256_b"]).astype(str)
-    model = ratings["model_a"].where(on_a, ratings["model_b"]).astype(str)
-    return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + model + " " + clip, value=ratings["rating"])
+    clip = _clips(ratings, "a").where(ratings["rated_clip"] == "a", _clips(ratings, "b"))
+    return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
+
+
+def _clips(votes: Table, side: str) -> Table:
+    """A name for the clip on one side of each vote, from what is known of it."""
+    known = [votes[f"{name}_{side}"].astype(object).fillna("").astype(str) for name in ("model", "clip", "clip_sha256")]
+    return known[0] + " " + known[1] + " " + known[2]
 
 
 def _matrix(judgements: Table) -> np.ndarray:

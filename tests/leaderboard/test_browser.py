@@ -186,7 +186,7 @@ def test_filter_sort_follow_a_shared_address_and_download(page: Any, served: Ser
     other.close()
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
     download.value.save_as(tmp_path / "numbers.csv")
     table = pd.read_csv(tmp_path / "numbers.csv")
     assert set(table.run) == {"right"}

@@ -36,6 +36,17 @@ WATCH = """() => {
 }"""
 
 
+CLICKS = {"sort by another metric": "Made-up 05 ↑", "one category": "food", "one language": "zh"}
+ADDRESSES = {
+    "filter by text (shared address)": "?find=model+12",
+    "weighted score (shared address)": "?weight=2:made_up_00@1:none&weight=1:made_up_03@1:none",
+    "gallery": "gallery?a=run-0001&b=run-0002",
+    "compare": "compare?runs=run-0001&runs=run-0002&runs=run-0003",
+    "model": "model?run=run-0007",
+    "history": "history",
+}
+
+
 def main() -> None:
     arguments = _arguments()
     scratch = Path(arguments.folder or tempfile.mkdtemp(prefix="made-up-board-"))
@@ -45,7 +56,7 @@ def main() -> None:
         make_board(board, runs=arguments.runs, prompts=arguments.prompts, metrics=arguments.metrics)
         print(f"made up {arguments.runs} runs in {time.perf_counter() - started:.0f} s in {board}", file=sys.stderr)
     with _served(board) as (address, server), _browser() as new_page:
-        rows = _measure(address, new_page, arguments.repeats)
+        rows = _measure(address, new_page, server.pid, arguments.repeats)
         memory = _peak_mib(server.pid)
     size = {"runs": arguments.runs, "prompts": arguments.prompts, "metrics": arguments.metrics}
     print(json.dumps({**size, "seconds": rows, "server_peak_mib": memory, "load": os.getloadavg()[0]}, indent=2))
@@ -61,32 +72,32 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(address: str, new_page: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Medians in seconds; the first view of a fresh server stands alone."""
-    found: dict[str, list[float]] = {}
+def _measure(address: str, new_page: Callable[[], Any], process: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Medians of seconds on the clock and of the server's processor time; a fresh server's first view stands alone."""
+    found: dict[str, list[tuple[float, float]]] = {}
+
+    def note(label: str, run: Callable[[], float]) -> None:
+        before = _cpu_seconds(process)
+        wall = run()
+        found.setdefault(label, []).append((wall, _cpu_seconds(process) - before))
+
     for repeat in range(repeats):
         page = new_page()
-        name = "first view, fresh server" if repeat == 0 else "first view"
-        found.setdefault(name, []).append(_opened(page, address))
+        note("first view, fresh server" if repeat == 0 else "first view", lambda page=page: _opened(page, address))
         page.evaluate(WATCH)
-        clicks: dict[str, Callable[[], None]] = {
-            "sort by another metric": lambda page=page: page.get_by_role("radio", name="Made-up 05").first.click(),
-            "one category": lambda page=page: page.get_by_role("radio", name="food").first.click(),
-            "one language": lambda page=page: page.get_by_role("radio", name="zh", exact=True).first.click(),
-        }
-        for label, click in clicks.items():
-            found.setdefault(label, []).append(_settled(page, click))
-        for label, path in {
-            "filter by text (shared address)": "?find=model+12",
-            "weighted score (shared address)": "?weight=2:made_up_00@1:none&weight=1:made_up_03@1:none",
-            "gallery": "gallery?a=run-0001&b=run-0002",
-            "compare": "compare?runs=run-0001&runs=run-0002&runs=run-0003",
-            "model": "model?run=run-0007",
-            "history": "history",
-        }.items():
-            found.setdefault(label, []).append(_opened(page, f"{address}/{path}"))
+        for label, name in CLICKS.items():
+            click = page.get_by_role("radio", name=name, exact=True).first.click
+            note(label, lambda page=page, click=click: _settled(page, click))
+        for label, path in ADDRESSES.items():
+            note(label, lambda page=page, path=path: _opened(page, f"{address}/{path}"))
         page.close()
-    return {label: round(median(times), 2) for label, times in found.items()}
+    return {
+        label: {
+            "wall": round(median(wall for wall, _ in times), 2),
+            "server_cpu": round(median(cpu for _, cpu in times), 2),
+        }
+        for label, times in found.items()
+    }
 
 
 def _opened(page: Any, address: str) -> float:
@@ -142,6 +153,11 @@ def _browser() -> Iterator[Callable[[], Any]]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield lambda: browser.new_page(viewport={"width": 1280, "height": 900})
         browser.close()
+
+
+def _cpu_seconds(process: int) -> float:
+    user, system = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mib(process: int) -> int:

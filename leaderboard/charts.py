@@ -48,7 +48,7 @@ def weighted(rows: pd.DataFrame, word: Words) -> alt.LayerChart:
     """Weighted scores with 95 % intervals. Columns of `rows`: label, mean, low, high."""
     shown = rows.loc[rows["mean"].notna(), ["label", "mean", "low", "high"]]
     description = word("weighted_description", n=len(shown))
-    return _lines(shown, word("weighted"), _number_tooltips(word), description)
+    return _lines(shown, [word("weighted"), word("weighted_scale")], _number_tooltips(word), description)
 
 
 def ratings(rows: pd.DataFrame, word: Words) -> alt.LayerChart:

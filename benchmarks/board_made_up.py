@@ -221,7 +221,7 @@ def _pairs(names: Sequence[str], metric_ids: Sequence[str], prompts: int, rng: n
     numbers = numbers.assign(
         low=numbers.difference - 0.1, high=numbers.difference + 0.1, wins=wins, losses=prompts - wins
     )
-    return pd.concat([frame, numbers.assign(**fixed)], axis=1)[list(PAIR_COLUMNS)]
+    return pd.concat([frame, numbers.assign(**fixed)], axis=1).loc[:, list(PAIR_COLUMNS)]
 
 
 def _covariances(names: Sequence[str], metrics: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -117,7 +117,7 @@ def _summary(
 ) -> pd.DataFrame:
     chosen = _board.summary(table_id, cut=cut, group=group).reset_index(drop=True)
     columns = ["run", "label", *(name for name in chosen.columns if name != "run")]
-    return chosen.assign(label=_labels.loc[chosen.run].to_numpy())[columns]
+    return chosen.assign(label=_labels.loc[chosen.run].to_numpy()).loc[:, columns]
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -51,7 +51,7 @@ def filtered(frame: pd.DataFrame, runs: pd.DataFrame, filters: Filters) -> pd.Da
     if filters.coverage > 0:
         least = frame.groupby("run").coverage.min()
         names &= set(least.index[least >= filters.coverage - 1e-9])
-    return frame[frame.run.isin(names)]
+    return frame.loc[frame.run.isin(list(names))]
 
 
 def of_metric(frame: pd.DataFrame, metric_id: str, direction: str) -> pd.DataFrame:
@@ -86,6 +86,6 @@ def wide(
             continue
         columns[(title, "mean")] = cells["mean", metric_id].astype(float)
         columns[(title, "95 %")] = cells["interval", metric_id]
-        if cells["rank_low", metric_id].notna().any():
+        if any(cells["rank_low", metric_id].notna()):
             columns[(title, "rank")] = cells["rank", metric_id]
     return pd.DataFrame(columns, index=names)

@@ -7,6 +7,7 @@ import streamlit as st
 from leaderboard import door
 from leaderboard.language import choose_language, words
 
+# File name of a page -> its icon; the first opens by default.
 PAGES = {
     "overview": ":material/leaderboard:",
     "model": ":material/model_training:",
@@ -17,7 +18,6 @@ PAGES = {
     "methods": ":material/functions:",
     "submit": ":material/upload_file:",
 }
-"""File name of a page -> its icon; the first opens by default."""
 
 
 def main() -> None:

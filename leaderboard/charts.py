@@ -11,9 +11,12 @@ import pandas as pd
 
 from leaderboard.translation import Words
 
+Drawing = alt.LayerChart | alt.FacetChart
+"""What layers become; facets only in the eyes of the type checker."""
+
 ROW_HEIGHT = 28
 AXIS_HEIGHT = 90
-PLOT_HEIGHT = 360
+PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
@@ -23,7 +26,7 @@ MOST_ROWS = 60
 """A chart of more lines than this is a wall; the table beside it has all of them."""
 
 
-def whiskers(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.LayerChart:
+def whiskers(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
     """Means with 95 % intervals, one line per run, in the order of the rows.
 
     Args:
@@ -44,21 +47,21 @@ def whiskers(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.La
     )
 
 
-def weighted(rows: pd.DataFrame, word: Words) -> alt.LayerChart:
+def weighted(rows: pd.DataFrame, word: Words) -> Drawing:
     """Weighted scores with 95 % intervals. Columns of `rows`: label, mean, low, high."""
     shown = rows.loc[rows["mean"].notna(), ["label", "mean", "low", "high"]]
     description = word("weighted_description", n=len(shown))
-    return _lines(shown, word("weighted"), _number_tooltips(word), description)
+    return _lines(shown, [word("weighted"), word("weighted_scale")], _number_tooltips(word), description)
 
 
-def ratings(rows: pd.DataFrame, word: Words) -> alt.LayerChart:
+def ratings(rows: pd.DataFrame, word: Words) -> Drawing:
     """Ratings of models with 95 % intervals. Columns of `rows`: label, mean, low, high, rank."""
     shown = rows.loc[rows["mean"].notna(), ["label", "mean", "low", "high", "rank"]]
     tooltip = [*_number_tooltips(word), alt.Tooltip("rank:N", title=word("rank"))]
     return _lines(shown, word("rating"), tooltip, word("ratings", n=len(shown)))
 
 
-def differences(rows: pd.DataFrame, card: Mapping[str, Any], baseline: str, word: Words) -> alt.LayerChart:
+def differences(rows: pd.DataFrame, card: Mapping[str, Any], baseline: str, word: Words) -> Drawing:
     """Paired differences from a baseline with 95 % intervals around the line of no difference.
 
     Args:
@@ -71,11 +74,12 @@ def differences(rows: pd.DataFrame, card: Mapping[str, Any], baseline: str, word
     tooltip = [*_number_tooltips(word, mean="difference"), alt.Tooltip("p:Q", title=word("p"), format=".2~g")]
     description = word("differences", baseline=baseline, title=card["title"], n=len(shown))
     none = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(strokeDash=[4, 4], color="#888888").encode(x="x:Q")
-    axis = f"{word('difference')}: {_axis(card, word(card['direction']))}"
+    title, unit = _axis(card, word(card["direction"]))
+    axis = [f"{word('difference')}: {title}", unit]
     return _lines(shown, axis, tooltip, description, behind=none)
 
 
-def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.LayerChart:
+def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
     """A metric against seconds per clip, both with 95 % intervals; runs that none beats in both are joined by a line.
 
     Args:
@@ -107,7 +111,7 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> al
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
 
 
-def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.LayerChart:
+def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
     """A metric over time with 95 % intervals; colours and shapes tell the verdict of the run's last gate.
 
     Args:
@@ -123,7 +127,7 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> alt.La
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom"),
+        legend=alt.Legend(orient="bottom", columns=3),
     )
     x = alt.X("made:T", title=word("made"))
     y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
@@ -158,9 +162,9 @@ def pareto_front(cost: np.ndarray, quality: np.ndarray, *, higher: bool) -> np.n
     return front
 
 
-def _axis(card: Mapping[str, Any], better: str) -> str:
-    unit = f"{card['unit']}, " if card["unit"] else ""
-    return f"{card['title']} ({unit}{better})"
+def _axis(card: Mapping[str, Any], better: str) -> list[str]:
+    """Two lines, so that a phone shows all of it."""
+    return [card["title"], f"{card['unit']}, {better}" if card["unit"] else better]
 
 
 def _number_tooltips(word: Words, *, mean: str = "mean") -> list[alt.Tooltip]:
@@ -173,8 +177,13 @@ def _number_tooltips(word: Words, *, mean: str = "mean") -> list[alt.Tooltip]:
 
 
 def _lines(
-    shown: pd.DataFrame, axis: str, tooltip: list[alt.Tooltip], description: str, *, behind: alt.Chart | None = None
-) -> alt.LayerChart:
+    shown: pd.DataFrame,
+    axis: str | list[str],
+    tooltip: list[alt.Tooltip],
+    description: str,
+    *,
+    behind: alt.Chart | None = None,
+) -> Drawing:
     """One line per row: a point at `mean` and a rule from `low` to `high`."""
     y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=260))
     base = alt.Chart(shown).encode(y=y, tooltip=tooltip)

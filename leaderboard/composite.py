@@ -28,7 +28,7 @@ def weighted_score(
     given. Where all runs have the same mean a metric tells nothing and counts one half for each.
 
     Args:
-        frame: All runs of the table in this cut, as `leaderboard.rows.table_rows` gives them.
+        frame: All runs of the table in this cut, as `BoardData.summary` gives them.
         cards: metric_id -> card.
         weights: metric_id -> weight, above 0, of metrics that have a better direction.
         covariances: As `Board.covariances` for this cut.

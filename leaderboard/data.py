@@ -26,6 +26,7 @@ class BoardData:
         tables: table_id -> card of the table.
         cards: metric_id -> metric card.
         runs: Runs on the board, by name.
+        labels: Run name -> what it is called on the pages.
         left_out: Run folders that are not on the board, with status and reason.
         advisories: metric_id -> known problems of the metric.
         gates: Verdicts of gates, the newest last.
@@ -37,14 +38,18 @@ class BoardData:
     tables: dict[str, dict[str, Any]]
     cards: dict[str, dict[str, Any]]
     runs: pd.DataFrame
+    labels: dict[str, str]
     left_out: pd.DataFrame
     advisories: dict[str, list[dict[str, Any]]]
     gates: list[dict[str, Any]]
     studies: list[dict[str, Any]]
 
     def summary(self, table_id: str, cut: str, group: str) -> pd.DataFrame:
-        """One row per run and metric of a table, for all prompts (`all`, ""), a category or a language."""
-        return _summary(str(self.board.folder), self.board.version, self.board, table_id, cut, group)
+        """One row per run and metric of a table, for all prompts (`all`, ""), a category or a language.
+
+        Columns: run, label, then those of the board's summary.
+        """
+        return _summary(str(self.board.folder), self.board.version, self.board, self.runs.label, table_id, cut, group)
 
     def run_summary(self, run: str) -> pd.DataFrame:
         """All rows of one run."""
@@ -98,6 +103,7 @@ def _tables(folder: str, version: str, _board: Board) -> BoardData:
         tables={table["table_id"]: table for table in _board.tables()},
         cards=_board.cards(),
         runs=runs.loc[runs.on_board.astype(bool)],
+        labels=dict(zip(runs.run, runs.label.astype(str), strict=True)),
         left_out=runs.loc[~runs.on_board.astype(bool), ["run", "status", "reason"]],
         advisories=_board.advisories(),
         gates=_board.gates(),
@@ -106,8 +112,12 @@ def _tables(folder: str, version: str, _board: Board) -> BoardData:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _summary(folder: str, version: str, _board: Board, table_id: str, cut: str, group: str) -> pd.DataFrame:
-    return _board.summary(table_id, cut=cut, group=group).reset_index(drop=True)
+def _summary(
+    folder: str, version: str, _board: Board, _labels: pd.Series, table_id: str, cut: str, group: str
+) -> pd.DataFrame:
+    chosen = _board.summary(table_id, cut=cut, group=group).reset_index(drop=True)
+    columns = ["run", "label", *(name for name in chosen.columns if name != "run")]
+    return chosen.assign(label=_labels.loc[chosen.run].to_numpy()).loc[:, columns]
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

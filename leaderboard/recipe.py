@@ -26,9 +26,7 @@ def show(board: BoardData, table: dict[str, Any], metric_id: str) -> None:
         st.markdown(f"#### {word('statistics')}")
         show_statistics()
         st.markdown(f"#### {word('recipe')}")
-        run = choose(
-            words("frame")("run"), table["runs"], key="recipe", format_func=lambda name: str(board.runs.label[name])
-        )
+        run = choose(words("frame")("run"), table["runs"], key="recipe", format_func=lambda name: board.labels[name])
         st.json(run_recipe(board, table, run))
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    from leaderboard.data import BoardData
 
 TEXTS = ("interval", "rank", "scored")
 """Columns of the board's summary that are for people."""
@@ -32,26 +29,17 @@ class Filters:
     coverage: float = 0.0
 
 
-def table_rows(board: BoardData, table_id: str, cut: str, group: str) -> pd.DataFrame:
-    """One row per run and metric of a table, for all prompts (`all`, ""), a category or a language.
-
-    Columns: run, label, then those of the board's summary.
-    """
-    chosen = board.summary(table_id, cut, group)
-    labels = board.runs.loc[chosen.run, "label"].to_numpy()
-    columns = ["run", "label", *(name for name in chosen.columns if name != "run")]
-    return chosen.assign(label=labels)[columns]
-
-
 def filtered(frame: pd.DataFrame, runs: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     """The rows of the runs that pass all filters.
 
     Args:
-        frame: As from `table_rows`.
+        frame: As `BoardData.summary` gives it.
         runs: As `BoardData.runs`.
         filters: What is asked for. Coverage counts the metric with the fewest scores.
     """
-    shown = runs.loc[runs.index.isin(frame.run)]
+    if filters == Filters():
+        return frame
+    shown = runs.loc[runs.index.isin(frame.run.unique())]
     if filters.generators:
         shown = shown[shown.generator.isin(filters.generators)]
     if filters.licences:
@@ -63,7 +51,7 @@ def filtered(frame: pd.DataFrame, runs: pd.DataFrame, filters: Filters) -> pd.Da
     if filters.coverage > 0:
         least = frame.groupby("run").coverage.min()
         names &= set(least.index[least >= filters.coverage - 1e-9])
-    return frame[frame.run.isin(names)]
+    return frame.loc[frame.run.isin(list(names))]
 
 
 def of_metric(frame: pd.DataFrame, metric_id: str, direction: str) -> pd.DataFrame:
@@ -79,7 +67,7 @@ def wide(
     """One row per run, three columns (mean, 95 % interval, rank) per metric; two header rows.
 
     Args:
-        frame: As from `table_rows`.
+        frame: As `BoardData.summary` gives it.
         titles: metric_id -> text of the upper header, in the order of the columns.
         order: Runs in the order of the rows; runs without the sorting metric follow.
         facts: Header -> what stands there for each run (indexed by run), behind the label.
@@ -89,10 +77,15 @@ def wide(
     columns: dict[tuple[str, str], Any] = {("", "Generator"): least.label}
     columns |= {("", header): fact.reindex(names) for header, fact in facts.items()}
     columns |= {("", "Prompts"): least.n_units, ("", "Scored"): least.scored}
+    shown = frame[frame.metric_id.isin(list(titles))]
+    cells = shown.pivot(index="run", columns="metric_id", values=["mean", "interval", "rank", "rank_low"]).reindex(
+        names
+    )
     for metric_id, title in titles.items():
-        of_run = frame[frame.metric_id == metric_id].set_index("run").reindex(names)
-        columns[(title, "mean")] = of_run["mean"]
-        columns[(title, "95 %")] = of_run["interval"]
-        if of_run.rank_low.notna().any():
-            columns[(title, "rank")] = of_run["rank"]
+        if ("mean", metric_id) not in cells.columns:
+            continue
+        columns[(title, "mean")] = cells["mean", metric_id].astype(float)
+        columns[(title, "95 %")] = cells["interval", metric_id]
+        if any(cells["rank_low", metric_id].notna()):
+            columns[(title, "rank")] = cells["rank", metric_id]
     return pd.DataFrame(columns, index=names)

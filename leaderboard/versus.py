@@ -21,10 +21,10 @@ def oriented(pairs: pd.DataFrame, baseline: str, other: str) -> pd.DataFrame:
         baseline: Name of a run.
         other: Name of another.
     """
-    straight = pairs[(pairs.run_a == baseline) & (pairs.run_b == other)]
+    straight = pairs.loc[(pairs.run_a == baseline) & (pairs.run_b == other)]
     if not straight.empty:
         return straight
-    rows = pairs[(pairs.run_a == other) & (pairs.run_b == baseline)]
+    rows = pairs.loc[(pairs.run_a == other) & (pairs.run_b == baseline)]
     return rows.assign(
         run_a=baseline,
         run_b=other,
@@ -61,7 +61,7 @@ def head_to_head(pairs: pd.DataFrame, runs: Sequence[str], metric_id: str, label
 
     A cell holds wins-ties-losses by prompt and the p of the difference, Holm-corrected over the metrics of the pair.
     """
-    chosen = pairs[(pairs.metric_id == metric_id) & (pairs.cut == "all")]
+    chosen = pairs.loc[(pairs.metric_id == metric_id) & (pairs.cut == "all")]
     cells = {row: {column: _cell(chosen, row, column) for column in runs} for row in runs}
     frame = pd.DataFrame(cells).T.loc[list(runs), list(runs)]
     names = [labels[run] for run in runs]

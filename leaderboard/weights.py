@@ -82,7 +82,7 @@ def _scores(
 ) -> None:
     word, frame_word = words("overview"), words("frame")
     scores = weighted_score(every, board.cards, weights, covariances, table["metric_ids"])
-    scores = scores[scores.run.isin(shown.run)]
+    scores = scores.loc[scores.run.isin(shown.run.unique())]
     st.altair_chart(charts.weighted(scores.head(charts.MOST_ROWS), words("charts")), width="stretch")
     texts = [interval(*ends) for ends in zip(scores.low, scores.high, strict=True)]
     st.dataframe(

@@ -15,8 +15,8 @@ from leaderboard.translation import Words
 from stepbench.wording import metric_titles
 
 MOST_RUNS = 8
+# Pairs of clips shown; the gallery has all.
 DIFFERENT = 4
-"""Pairs of clips shown; the gallery has all."""
 
 
 def page() -> None:
@@ -31,7 +31,7 @@ def page() -> None:
     if len(known) < 2:
         st.info(word("one_run"))
         return
-    labels = {run: str(board.runs.label[run]) for run in known}
+    labels = {run: board.labels[run] for run in known}
     chosen = widgets.choose_many(
         word("choose"),
         known,
@@ -50,7 +50,7 @@ def page() -> None:
     pairs = board.pairs(table["table_id"])
     rows = versus.against_baseline(pairs, baseline, others)
     _problems(rows, labels, word)
-    rows = rows[rows.metric_id.notna() & rows.metric_id.isin(board.cards)]
+    rows = rows.loc[rows.metric_id.notna() & rows.metric_id.isin(list(board.cards))]
     if rows.empty:
         return
     metric_ids = [key for key in table["metric_ids"] if key in set(rows.metric_id)]
@@ -58,11 +58,11 @@ def page() -> None:
     cut = widgets.choose_pill(
         word("cut"), ["all", "category", "language"], key="cut", format_func=lambda key: _cut_title(key)
     )
-    _differences(rows[rows.cut == cut], labels, titles, word)
+    _differences(rows.loc[rows.cut == cut], labels, titles, word)
     metric_id = widgets.choose_pill(words("frame")("metric"), metric_ids, key="metric", format_func=titles.__getitem__)
     widgets.show_advisories(board, [metric_id])
     card = board.cards[metric_id]
-    _chart(rows[(rows.cut == cut) & (rows.metric_id == metric_id)], card, labels, baseline, word)
+    _chart(rows.loc[(rows.cut == cut) & (rows.metric_id == metric_id)], card, labels, baseline, word)
     st.subheader(wording.plain(word("matrix", title=titles[metric_id])))
     st.dataframe(versus.head_to_head(pairs, chosen, metric_id, labels), width="stretch")
     st.caption(word("matrix_caption"))
@@ -75,7 +75,7 @@ def _cut_title(cut: str) -> str:
 
 
 def _problems(rows: pd.DataFrame, labels: dict[str, str], word: Words) -> None:
-    for row in rows[rows.problem.notna()].to_dict(orient="records"):
+    for row in rows.loc[rows.problem.notna()].to_dict(orient="records"):
         texts = {"a": labels[row["run_a"]], "b": labels[row["run_b"]], "why": row["problem"]}
         st.warning(word("problem", **{name: wording.plain(text) for name, text in texts.items()}))
 
@@ -98,7 +98,7 @@ def _differences(rows: pd.DataFrame, labels: dict[str, str], titles: dict[str, s
         "verdict": word("verdict"),
         "detectable_effect": st.column_config.NumberColumn(word("detectable"), format="%.3g"),
     }
-    if (shown["group"] == "").all():
+    if not any(shown["group"]):
         del columns["group"]
     st.dataframe(shown[list(columns)], hide_index=True, width="stretch", placeholder="–", column_config=columns)
     st.caption(word("differences_caption"))
@@ -123,7 +123,7 @@ def _most_different(
     title = metric_titles(board.cards, [metric_id])[metric_id]
     st.subheader(wording.plain(word("different", title=title)))
     pairs = select_pairs(pair_samples(board.runs, run_a, run_b), most_different_in=metric_id).head(DIFFERENT)
-    names = [str(board.runs.label[run]) for run in (run_a, run_b)]
+    names = [board.labels[run] for run in (run_a, run_b)]
     gallery = words("gallery")
     for place, row in enumerate(pairs.to_dict(orient="records")):
         video_pair(

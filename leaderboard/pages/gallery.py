@@ -35,7 +35,7 @@ def page() -> None:
     first = (page_number - 1) * PER_PAGE
     last = min(first + PER_PAGE, len(pairs))
     st.caption(word("pairs", first=first + 1, last=last, total=len(pairs)))
-    labels = [str(board.runs.label[run]) for run in (run_a, run_b)]
+    labels = [board.labels[run] for run in (run_a, run_b)]
     for position, row in enumerate(pairs.iloc[first : first + PER_PAGE].to_dict(orient="records")):
         left, right = (
             clips.side(f"{letter.upper()} · {label}", row, table, f"_{letter}")
@@ -55,7 +55,7 @@ def page() -> None:
 
 def _choose_runs(board: data.BoardData, table: dict[str, Any]) -> tuple[str, str]:
     def label(name: str) -> str:
-        return str(board.runs.label[name])
+        return board.labels[name]
 
     names = table["runs"]
     left, right = st.columns(2)

@@ -40,7 +40,7 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
         chosen = widgets.choose_many(word("only"), generators, key="generator")
     widgets.show_advisories(board, [metric_id])
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
-    rows = rows[rows.generator.isin(chosen or generators)]
+    rows = rows.loc[rows.generator.isin(chosen or generators)]
     st.subheader(word("timeline"))
     st.altair_chart(charts.timeline(rows.tail(500), board.cards[metric_id], words("charts")), width="stretch")
     st.caption(word("timeline_caption"))

@@ -59,7 +59,7 @@ def _ratings(study: dict[str, Any], dimension: str, word: Words) -> None:
         st.warning(word("no_scale", why=wording.plain(about["problem"])))
         return
     rows = votes.rating_rows(study, dimension)
-    if rows["mean"].notna().any():
+    if any(rows["mean"].notna()):
         st.altair_chart(charts.ratings(rows, words("charts")), width="stretch")
     frame_word = words("frame")
     _table(

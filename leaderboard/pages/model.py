@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,9 +28,7 @@ def page() -> None:
     word = words("model")
     st.title(words("frame")("model"))
     table = widgets.choose_table(board)
-    run = widgets.choose(
-        words("frame")("run"), table["runs"], key="run", format_func=lambda name: str(board.runs.label[name])
-    )
+    run = widgets.choose(words("frame")("run"), table["runs"], key="run", format_func=lambda name: board.labels[name])
     facts = board.runs.loc[run]
     _card(facts, word)
     summary = board.run_summary(run)
@@ -74,7 +73,7 @@ def _scores(summary: pd.DataFrame, titles: dict[str, str], table: dict[str, Any]
     groups = [("all", ""), *(("category", one) for one in table["categories"])]
     groups += [("language", one) for one in table["languages"]]
     frame_word = words("frame")
-    columns: dict[str, list[str]] = {frame_word("metric"): list(titles.values())}
+    columns: dict[str, Sequence[Any]] = {frame_word("metric"): list(titles.values())}
     cells = summary.set_index(["metric_id", "cut", "group"])
     for cut, group in groups:
         named = group if group not in columns else f"{group} ({frame_word(f'cut_{cut}')})"
@@ -101,7 +100,7 @@ def _history(board: data.BoardData, table: dict[str, Any], generator: str, title
     st.subheader(word("history"))
     metric_id = widgets.choose(words("frame")("metric"), list(titles), key="metric", format_func=titles.__getitem__)
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
-    rows = rows[rows.run.isin(names)]
+    rows = rows.loc[rows.run.isin(names)]
     st.altair_chart(charts.timeline(rows, board.cards[metric_id], words("charts")), width="stretch")
 
 

@@ -12,8 +12,8 @@ from leaderboard.language import words
 from leaderboard.translation import Words
 from stepbench.wording import ARROWS, metric_titles
 
+# Metrics in the wide table unless others are chosen: more is slow to send and too wide to read.
 FEW_COLUMNS = 8
-"""Metrics in the wide table unless others are chosen: more is slow to send and too wide to read."""
 
 
 def page() -> None:
@@ -35,7 +35,7 @@ def page() -> None:
     metric_id = widgets.choose_pill(
         word("sort"), table["metric_ids"], key="metric", format_func=titles.__getitem__, clears=()
     )
-    every = rows.table_rows(board, table["table_id"], cut, group)
+    every = board.summary(table["table_id"], cut, group)
     frame = rows.filtered(every, board.runs, filters)
     if frame.empty:
         st.info(word("nothing_passes"))

@@ -80,7 +80,7 @@ def build_board(
         runs: Folder of run folders.
         out: Board folder; made if missing, replaced in one step if it holds a board.
         suite: Take only runs on the suite of this name.
-        studies: Folder of preference studies and files of votes; None for a board without people's verdicts.
+        studies: Folder of preference studies and files of votes; None for the studies inside `runs`.
         gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); None for `gates` inside `runs`.
         compared: Most runs of a table that are compared pair by pair, at least 2; the best ones where there are more.
         clips_url: Address of the clips in an object store, with `{name}` for what lies below `clips/`; None serves them
@@ -119,7 +119,9 @@ def build_board(
             withdrawn=read_withdrawals(runs),
             left_out=[asdict(item) for item in left_out],
             gates=verdicts.verdicts,
-            studies=read_studies(study_places(Path(studies)) if studies is not None else []),
+            studies=read_studies(
+                study_places(runs if studies is None else Path(studies), vote_files=studies is not None)
+            ),
             compared=compared,
         )
         return _put_in_force(board, content, left_out, address)

@@ -67,7 +67,7 @@ def pair_table(
         frames.append(pd.read_parquet(file).assign(table_id=table_id, run_a=a, run_b=b))
     if not frames:
         return pd.DataFrame(columns=list(PAIR_COLUMNS))
-    return pd.concat(frames, ignore_index=True)[list(PAIR_COLUMNS)]
+    return pd.concat(frames, ignore_index=True).loc[:, list(PAIR_COLUMNS)]
 
 
 def pair_name(a: Part, b: Part) -> str:

@@ -60,7 +60,7 @@ class Board:
 
     def covariances(self, table_id: str, *, cut: str, group: str) -> pd.DataFrame:
         """One row per run: run, and `covariance` of the means of the table's metrics, packed by rows."""
-        return self._rows("covariances.parquet", table_id=table_id, cut=cut, group=group)[["run", "covariance"]]
+        return self._rows("covariances.parquet", table_id=table_id, cut=cut, group=group).loc[:, ["run", "covariance"]]
 
     def pairs(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stepbench.errors import StepbenchError
+from stepbench.preferences.database import ADDRESS_FILE, STUDY_FILE
 from stepbench.preferences.study_tables import StudyTables, is_vote_file, read_tables
 from stepbench.runs.run import Run
 
@@ -18,12 +19,12 @@ SEED = 0
 """Of the random draws behind ranks and intervals, so that the same votes give the same board."""
 
 
-def study_places(folder: Path) -> list[Path]:
-    """Studies in a folder, by name: folders that `stepbench prefs new` made, and files of votes."""
+def study_places(folder: Path, *, vote_files: bool) -> list[Path]:
+    """Studies in a folder, by name: folders that `stepbench prefs new` made, and files of votes where wanted."""
     return [
         path
         for path in sorted(folder.iterdir())
-        if (path / "study.sqlite").is_file() or (path / "study.json").is_file() or is_vote_file(path)
+        if any((path / name).is_file() for name in (STUDY_FILE, ADDRESS_FILE)) or (vote_files and is_vote_file(path))
     ]
 
 

@@ -36,7 +36,7 @@ def build(
         runs: Folder of run folders.
         out: Board folder; made, or replaced in one step.
         suite: Take only runs on the suite of this name.
-        studies: Folder of preference studies or files of votes, for the page of people's verdicts.
+        studies: Folder of preference studies or files of votes; by default the studies inside the folder of runs.
         gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); by default `gates` inside the folder of runs.
         compared: Most runs of a table that are compared pair by pair; the best ones where there are more.
         clips_url: Address of the clips in an object store that board/clips was copied to, with {name} for a clip.

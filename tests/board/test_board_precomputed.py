@@ -119,8 +119,10 @@ def test_gates_stand_in_order_of_time(tmp_path: Path):
 def test_a_study_that_cannot_be_read_is_shown_with_the_reason(tmp_path: Path):
     (tmp_path / "votes.csv").write_text("nothing,of\nthe,kind\n", encoding="utf-8")
     (tmp_path / "notes.txt").write_text("no study", encoding="utf-8")
-    (place,) = study_places(tmp_path)
-    assert place.name == "votes.csv"
+    (tmp_path / "shapes").mkdir()
+    (tmp_path / "shapes" / "study.sqlite").touch()
+    assert [place.name for place in study_places(tmp_path, vote_files=True)] == ["shapes", "votes.csv"]
+    assert [place.name for place in study_places(tmp_path, vote_files=False)] == ["shapes"]
     record = study_record("votes", "no such columns", {})
     assert (record["problem"], record["records"]) == ("no such columns", [])
     assert fingerprint("a") != fingerprint("b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _place(run: Run, row: dict[str, Any], model: str) -> dict[str, Any]:
     # The master is what was scored; a run that dropped its masters still has the previews.
     files = [run.folder / row[name] for name in ("clip", "preview") if isinstance(row[name], str)]
     file: Path | None = next((path for path in files if path.is_file()), None)
-    return {"model": model, "run": run.name, "file": file}
+    preview = run.folder / row["preview"] if isinstance(row["preview"], str) else None
+    return {"model": model, "run": run.name, "file": file, "preview_file": preview}
 
 
 def _problem(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:
@@ -135,6 +137,12 @@ def _problem(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str
         return "not made by both (failed, refused or not yet tried)"
     if first["file"] is None or second["file"] is None:
         return "the clip's file is missing"
+    return "both clips are the same" if _same_pictures(first, second) else ""
+
+
+def _same_pictures(first: dict[str, Any], second: dict[str, Any]) -> bool:
     if first["clip_sha256"] == second["clip_sha256"]:
-        return "both clips are the same"
-    return ""
+        return True
+    # A master says who made it, so equal pixels have unequal files; previews hold pixels alone.
+    previews = first["preview_file"], second["preview_file"]
+    return all(file is not None and file.is_file() for file in previews) and filecmp.cmp(*previews, shallow=False)

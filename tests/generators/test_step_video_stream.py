@@ -16,7 +16,7 @@ from stepbench.canonical import sha256_file
 from stepbench.generators.step_video import StepVideoGenerator, step_video_generator
 from stepbench.records import Prompt, Request
 from stepbench.runs.sample_worker import SampleTask, make_sample
-from stepbench.video import write_master, write_preview
+from stepbench.video import master_writer, read_comment, write_preview
 
 PROMPT = Prompt(id="p", text="a small red circle moves left", language="en", category="x")
 
@@ -43,7 +43,8 @@ def test_files_and_row_are_those_of_a_clip_in_one_piece(folder, generator, tmp_p
     made = make(generator, tmp_path, frames=51)
     (video,) = load_pipeline(folder)(PROMPT.text, seeds=0, num_frames=51)
     whole = video.frames.numpy()
-    write_master(tmp_path / "whole.mkv", whole, 8)
+    with master_writer(tmp_path / "whole.mkv", 8, comment=read_comment(made.scratch / "p-s0.mkv")) as writer:
+        writer.write(whole)
     write_preview(tmp_path / "whole.mp4", whole, 8)
     for suffix in ("mkv", "mp4"):
         assert (made.scratch / f"p-s0.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()

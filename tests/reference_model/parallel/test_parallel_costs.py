@@ -38,7 +38,7 @@ def test_a_step_sends_computes_and_holds_what_the_formulas_say(on_ranks, paralle
         assert rank["received"] == share.received
         assert rank["flops"] == pytest.approx(share.flops, rel=0.01)
         # A thread of gloo may hold the last exchange a moment longer, or not.
-        assert rank["peak"] == pytest.approx(memory, rel=0.08)
+        assert 0.92 * memory <= rank["peak"] <= 1.2 * memory
 
 
 def test_pixels_that_others_decoded_are_received(on_ranks):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stepbench.preferences.protocol import Protocol
+from stepbench.preferences.ratings.vote_agreement import turned
 from stepbench.stats import agreement_interval, krippendorff_alpha
 
 AGREEMENT_COLUMNS = ("dimension", "form", "level", "alpha", "low", "high", "ratings", "items", "annotators", "method")
@@ -73,13 +73,8 @@ def _ratings(votes: Table) -> tuple[Table, Table]:
 
 
 def _turned(votes: Table) -> Table:
-    """Whether the clip that this module calls 1 stands on the right.
-
-    Which clip of a pair is called 1 is a toss by the pair's id: with a fixed order of models, annotators who all find
-    the same model better would look like people with one favourite answer, and alpha would tend to 0.
-    """
-    toss = {pair: hashlib.sha256(pair.encode()).digest()[0] % 2 == 1 for pair in votes["pair_id"].unique()}
-    return (votes["model_a"] > votes["model_b"]) != votes["pair_id"].map(toss).astype(bool)
+    """Whether the clip that this module calls 1 stands on the right."""
+    return turned(votes["pair_id"], votes["model_a"], votes["model_b"])
 
 
 def _matrix(annotator: Table, item: Table, value: Table) -> np.ndarray:

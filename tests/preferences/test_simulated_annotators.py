@@ -15,6 +15,7 @@ from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.errors import StudyError
 from stepbench.preferences.monitor import win_rates
 from stepbench.preferences.progress import study_progress, votes_per_hour
+from stepbench.preferences.ratings.study_ratings import rate_study
 from stepbench.preferences.simulate import Population, scores_as_utilities, simulate_votes
 from stepbench.stats import bradley_terry, krippendorff_alpha, win_rate_monitor
 
@@ -143,6 +144,14 @@ def test_agreement_is_krippendorffs_whatever_side_a_clip_stood_on(make_study: Ma
     values = {round(krippendorff_alpha(np.where(toss, 3 - base, base), level="nominal"), 9) for toss in tosses}
     assert round(row.alpha, 9) in values
     assert row.low <= row.alpha <= row.high
+
+
+def test_status_and_rate_tell_the_same_agreement(make_study: Make) -> None:
+    study = _three(make_study, ["1", "1", "2", "x", "x", "2"])
+    shown = agreement_table(study.votes(), study.protocol, rng=np.random.default_rng(0)).iloc[0]
+    rated = rate_study(study.votes(), rng=np.random.default_rng(0), draws=20).agreement.set_index("coefficient")
+    alpha = rated.loc["Krippendorff's alpha"]
+    assert [alpha["value"], alpha["low"], alpha["high"]] == pytest.approx([shown.alpha, shown.low, shown.high])
 
 
 def test_the_monitor_sees_complete_prompts_in_the_order_of_their_completion(make_study: Make) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from stepbench.preferences.ratings.counting import Table
-from stepbench.preferences.ratings.head_to_head import oriented
 from stepbench.preferences.ratings.mean_ratings import SCALE
 from stepbench.stats.agreement import Level, agreement_interval, gwet_ac2, krippendorff_alpha
 
@@ -67,20 +66,28 @@ def agreement_table(
     return pd.DataFrame(rows)
 
 
-def _pair_items(pairwise: Table) -> Table:
-    """One row per verdict: item, annotator, value.
+def turned(pair_ids: Table, first: Table, second: Table) -> Table:
+    """Whether the clip that counts as a pair's first stands on the right, for each vote.
 
-    Clips, not models, are told apart, since both may be of one model. Which is first is a toss by the pair's id:
-    in order of names, annotators who all find the same model better would look like people with one favourite answer,
-    and alpha would tend to 0.
+    Which clip counts as first is a toss by the pair's id: in order of names, annotators who all find the same model
+    better would look like people with one favourite answer, and alpha would tend to 0.
+
+    Args:
+        pair_ids: Of each vote.
+        first: A name of the clip on the left, or of its model.
+        second: The same of the clip on the right.
     """
-    tossed = {f"model_{side}": _hashed(pairwise["pair_id"].astype(str) + _clips(pairwise, side)) for side in "ab"}
-    sides = oriented(pairwise.assign(**tossed))
-    return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
+    toss = {pair: hashlib.sha256(str(pair).encode()).digest()[0] % 2 == 1 for pair in pair_ids.unique()}
+    return (first > second) != pair_ids.map(toss).astype(bool)
 
 
-def _hashed(names: Table) -> Table:
-    return names.map(lambda name: hashlib.sha256(name.encode("utf-8")).hexdigest())
+def _pair_items(pairwise: Table) -> Table:
+    """One row per verdict: item, annotator, value. Clips, not models, are told apart: both may be of one model."""
+    swapped = turned(pairwise["pair_id"], _clips(pairwise, "a"), _clips(pairwise, "b"))
+    left, right = np.where(swapped, "2", "1"), np.where(swapped, "1", "2")
+    is_a, is_b = pairwise["winner"] == "a", pairwise["winner"] == "b"
+    outcome = pd.Series(np.select([is_a, is_b], [left, right], pairwise["winner"].astype(str)), index=pairwise.index)
+    return pairwise.assign(item=pairwise["pair_id"], value=outcome.map(_CODES).astype(float))
 
 
 def _clip_items(ratings: Table) -> Table:

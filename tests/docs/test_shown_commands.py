@@ -145,7 +145,7 @@ def test_a_failing_command_on_a_page_would_be_found(shell):
         shell("cat no-such-file && true", 0)
 
 
-PAGE = '''
+PAGE = """
 <!-- first:
 stepbench run -M world:exact -t moving-shapes
 -->
@@ -167,7 +167,7 @@ alpha = 0.1
 ```python
 no = "file"
 ```
-'''
+"""
 
 
 def test_blocks_are_read_with_their_marks():

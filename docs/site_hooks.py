@@ -62,7 +62,7 @@ def navigation(pages: Iterable[str]) -> list[dict[str, Any]]:
         if page not in named:
             section = page.partition("/")[0].capitalize() if "/" in page else "Guides"
             order.setdefault(section, []).append(page)
-    return [{"stepbench": "index.md"}, *({section: own} for section, own in order.items() if own)]
+    return [{"Start": "index.md"}, *({section: own} for section, own in order.items() if own)]
 
 
 def _inside(text: str, prefix: str) -> str:

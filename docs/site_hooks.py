@@ -11,15 +11,14 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = {
-    "Tutorials": ["tutorials/researcher", "tutorials/regression-team", "tutorials/stakeholder"]
-    + ["tutorials/study", "tutorials/model-developer"],
-    "Guides": ["models", "parallelism", "scaling", "networks", "statistics", "sweep", "cost", "gate", "report", "review"]
-    + ["preference-studies", "voting", "preference-data", "training", "leaderboard", "submitting", "deploy"]
-    + ["examples/README", "CONTRIBUTING"],
-    "Commands": ["commands/README"],
-    "Python": ["python/README"],
-    "Metrics": ["metrics/README", "validity"],
-    "Facts": ["run-folder", "exit-codes", "performance", "CHANGELOG"],
+    "Tutorials": "tutorials/researcher tutorials/regression-team tutorials/stakeholder tutorials/study "
+    "tutorials/model-developer",
+    "Guides": "models parallelism scaling networks statistics sweep cost gate report review preference-studies voting "
+    "preference-data training leaderboard submitting deploy examples/README CONTRIBUTING",
+    "Commands": "commands/README",
+    "Python": "python/README python/stepbench",
+    "Metrics": "metrics/README validity",
+    "Facts": "run-folder exit-codes performance CHANGELOG",
 }
 """Section -> its first pages in order. One that is not written yet is left out; those not named here follow by name."""
 
@@ -56,7 +55,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 def navigation(pages: Iterable[str]) -> list[dict[str, Any]]:
     """Every page in one section: by `SECTIONS`, else in the section of its folder, else among the guides."""
     left = sorted(set(pages) - {"index.md"})
-    order = {section: [f"{name}.md" for name in first if f"{name}.md" in left] for section, first in SECTIONS.items()}
+    order = {
+        section: [f"{name}.md" for name in first.split() if f"{name}.md" in left] for section, first in SECTIONS.items()
+    }
     named = {page for own in order.values() for page in own}
     for page in left:
         if page not in named:

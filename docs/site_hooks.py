@@ -58,9 +58,9 @@ def navigation(pages: Iterable[str]) -> list[dict[str, Any]]:
     order = {
         section: [f"{name}.md" for name in first.split() if f"{name}.md" in left] for section, first in SECTIONS.items()
     }
-    named = {page for own in order.values() for page in own}
+    placed = {page for own in order.values() for page in own}
     for page in left:
-        if page not in named:
+        if page not in placed:
             section = page.partition("/")[0].capitalize() if "/" in page else "Guides"
             order.setdefault(section, []).append(page)
     return [{"Start": "index.md"}, *({section: own} for section, own in order.items() if own)]

@@ -241,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row for side in options.sides for row in compare_pipelines(Path(folder), options.clips, side, *common)
         ]
         found["ssim"] = [compare_ssim(side, *common) for side in options.sides]
-        found["frechet"] = [compare_frechet(*options.frechet, *common)]
+        n, dimensions = options.frechet
+        found["frechet"] = [compare_frechet(n, dimensions, *common)]
     print_tables(found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -64,7 +64,7 @@ def frechet_by_root(x: np.ndarray, y: np.ndarray) -> float:
     """The textbook formula, with SciPy's matrix square root."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     sigma_x, sigma_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    root = np.asarray(scipy.linalg.sqrtm(sigma_x @ sigma_y)).real
+    root = np.real(scipy.linalg.sqrtm(sigma_x @ sigma_y))
     return float(np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(sigma_x + sigma_y - 2 * root))
 
 
@@ -135,8 +135,8 @@ def plain_i3d(state: Mapping[str, Tensor], x: Tensor) -> Tensor:
     def unit(x: Tensor, name: str, stride: int = 1) -> Tensor:
         weight, norm = state[f"{name}.conv3d.weight"], f"{name}.bn."
         x = F.conv3d(padded(x, weight.shape[2:], [stride] * 3), weight, stride=stride)
-        parts = (state[norm + part] for part in ("running_mean", "running_var", "weight", "bias"))
-        return F.relu(F.batch_norm(x, *parts, eps=1e-3))
+        mean, variance, scale, bias = (state[norm + part] for part in ("running_mean", "running_var", "weight", "bias"))
+        return F.relu(F.batch_norm(x, mean, variance, scale, bias, eps=1e-3))
 
     def pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
         return F.max_pool3d(padded(x, kernel, stride), list(kernel), list(stride))

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from metrics.functional.features import float64_array
+from metrics.functional.leading import leading_directions
 
 FEW_CLIPS = 256
 """Below so many, a value says little, whatever the metric."""
+
+MANY_DIMENSIONS = 256
+"""Spaces of no more are never reduced for resampling."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,20 @@ class SetDistance:
             points = "frames" if self.rows_per_clip > 1 else "clips"
             reasons.append(f"{few * self.rows_per_clip} {points} in {dimensions} dimensions")
         return " and ".join(reasons)
+
+    def for_resampling(self, *sides: Any, at_most: int) -> tuple[list[np.ndarray], str]:
+        """The features that resamples are drawn from, and what was done to them; as they are where that is no matter.
+
+        Where all of them are more than `at_most` numbers, and a space has more than `MANY_DIMENSIONS`, they are taken
+        in their leading directions. A value of the metric itself always comes from all of them.
+        """
+        rows = [float64_array(side) for side in sides]
+        dimensions = rows[0].shape[1] // (self.rows_per_clip * self.blocks)
+        few = sum(side.size for side in rows) <= at_most or dimensions <= MANY_DIMENSIONS
+        if few or self.blocks > 1 or not self.needs_rank:
+            return rows, ""
+        found = leading_directions(rows, points_per_row=self.rows_per_clip)
+        return found.sides, f"in the {found.dimensions} leading dimensions, {100 * found.share:.0f} % of the variance"
 
     def _spaces(self, rows: np.ndarray) -> list[np.ndarray]:
         if self.rows_per_clip > 1:

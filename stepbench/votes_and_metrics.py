@@ -23,6 +23,7 @@ COLUMNS = (
     *("verdict", "decided", "human", "human_low", "human_high", "n_human", "gap", "gap_low", "gap_high"),
     *("threshold", "called_ties", "voted_ties", "best", "metric_id", "direction", "unit"),
 )
+Table = Any  # a data frame; the stubs of pandas call most of what is done with one below wrong
 _OUTCOMES = {"a": 1.0, "b": -1.0, "tie": 0.0}
 _SIDE = ("run_a", "run_b", "sample_key_a", "sample_key_b", "clip_sha256_a", "clip_sha256_b")
 _NEEDED = (
@@ -100,7 +101,7 @@ def votes_and_metrics(
     return table
 
 
-def _counted(votes: pd.DataFrame, dimensions: Sequence[str] | None, notes: list[str]) -> pd.DataFrame:
+def _counted(votes: Table, dimensions: Sequence[str] | None, notes: list[str]) -> Table:
     real = votes[(votes["kind"] == "real") & votes["excluded"].isna()]
     known = sorted(set(votes["dimension"]))
     unknown = [name for name in dimensions or () if name not in known]
@@ -116,7 +117,7 @@ def _counted(votes: pd.DataFrame, dimensions: Sequence[str] | None, notes: list[
     return counted
 
 
-def _outcomes(counted: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def _outcomes(counted: Table, notes: list[str]) -> Table:
     """Judgements that say which clip is better, with `outcome` 1 (a), -1 (b) or 0 (tie)."""
     both_bad, skipped = (int((counted["winner"] == name).sum()) for name in ("both_bad", "skip"))
     if both_bad + skipped:
@@ -131,7 +132,7 @@ def _outcomes(counted: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return pd.concat([chosen, both.assign(outcome=np.sign(both["rating"] - both["rating_of_b"]))], ignore_index=True)
 
 
-def _of_these_runs(judged: pd.DataFrame, runs: Sequence[Run], notes: list[str]) -> pd.DataFrame:
+def _of_these_runs(judged: Table, runs: Sequence[Run], notes: list[str]) -> Table:
     """Judgements of clips that the runs still hold, with `unit`, and what other people said in `human`."""
     family, prompt = "family " + judged["pair_group"].astype(str), "prompt " + judged["prompt_id"].astype(str)
     clip_a, clip_b = (
@@ -173,13 +174,13 @@ def _cards(runs: Sequence[Run], metrics: Sequence[str] | None) -> dict[str, dict
     return {key: card for key, card in known.items() if metrics is None or {key, card["name"]} & set(metrics)}
 
 
-def _scores(run: Run, cards: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    scores = run.scores()
+def _scores(run: Run, cards: dict[str, dict[str, Any]]) -> Table:
+    scores: Table = run.scores()
     usable = scores[(scores["status"] == "ok") & scores["metric_id"].isin(list(cards)) & scores["value"].notna()]
     return usable[["sample_key", "metric_id", "value"]].assign(run=run.name)
 
 
-def _with_differences(block: pd.DataFrame, scores: pd.DataFrame, metric_id: str) -> pd.DataFrame:
+def _with_differences(block: Table, scores: Table, metric_id: str) -> Table:
     """The votes whose two clips have a score, with `difference`: score of clip a minus score of clip b."""
     own = scores.loc[scores["metric_id"] == metric_id, ["run", "sample_key", "value"]]
     for side in "ab":
@@ -189,7 +190,7 @@ def _with_differences(block: pd.DataFrame, scores: pd.DataFrame, metric_id: str)
 
 
 def _row(
-    dimension: str, metric_id: str, card: dict[str, Any], block: pd.DataFrame, level: float, seed: int
+    dimension: str, metric_id: str, card: dict[str, Any], block: Table, level: float, seed: int
 ) -> dict[str, Any] | None:
     if block.empty:
         return None

@@ -8,6 +8,7 @@ import pytest
 
 from stepbench.cli.main import main
 from stepbench.demo import GENERATORS, run_demo
+from stepbench.preferences import Study
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,14 @@ def test_every_variant_is_run_compared_and_put_on_the_board(out):
         assert "shape_alignment" in set(comparison.table()["metric"])
     assert (demo.board / "board.json").is_file() or any(demo.board.iterdir())
     assert told[0].startswith("1/3 step-video:tiny: 2 prompts")
+    # Three pairs of models on two prompts, each with all of its votes, and none of them by a person.
+    with Study.open(demo.study) as study:
+        real = study.pairs().query("kind == 'real'")
+    assert len(real) == 6
+    assert demo.ratings.counted.simulated
+    assert set(demo.ratings.dimensions[0].models["model"]) == set(GENERATORS)
+    counts = demo.ratings.dimensions[0].head_to_head[["wins", "ties", "losses"]]
+    assert counts.to_numpy().sum() == real["target_votes"].sum()
 
 
 def test_the_command_finds_its_work_done_and_prints_a_row_per_metric(out, capsys):

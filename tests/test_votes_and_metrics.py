@@ -18,7 +18,7 @@ CARDS = {
     "noise@1": {"name": "noise", "direction": "neutral", "level": "clip", "unit": ""},
     "fvd@1": {"name": "fvd", "direction": "lower", "level": "set", "unit": ""},
 }
-PROMPTS = 30
+PROMPTS = 60
 
 
 @dataclass
@@ -95,7 +95,7 @@ def test_a_metric_that_people_agree_with_is_told_from_noise():
     assert good["low"] > good["chance"]
     assert good["verdict"] == "predicts votes"
     assert noise["verdict"] == "no better than chance"
-    assert (good["n"], good["n_pairs"], good["n_prompts"], good["n_human"]) == (90, 30, 30, 90)
+    assert (good["n"], good["n_pairs"], good["n_prompts"], good["n_human"]) == (180, 60, 60, 180)
     assert "fvd" not in by_metric.index
     assert table.attrs["notes"] == []
 
@@ -116,7 +116,7 @@ def test_accuracy_and_agreement_of_people_are_those_counted_by_hand():
         ):
             alike += choice == (other[f"run_{other['winner']}"] if other["winner"] != "tie" else "tie")
             others += 1
-    assert row["accuracy"] == pytest.approx(right / 90)
+    assert row["accuracy"] == pytest.approx(right / 180)
     assert row["human"] == pytest.approx(alike / others)
     assert row["gap"] == pytest.approx(row["accuracy"] - row["human"])
     assert row["voted_ties"] == pytest.approx((votes["winner"] == "tie").mean())
@@ -154,7 +154,7 @@ def test_translations_are_one_unit():
     runs, votes = world()
     votes["pair_group"] = "family " + votes["prompt_id"].map({f"p{i}": f"{i // 2}" for i in range(PROMPTS)})
     row = votes_and_metrics(votes, runs, metrics=["good"]).iloc[0]
-    assert (row["n"], row["n_prompts"]) == (90, 15)
+    assert (row["n"], row["n_prompts"]) == (180, 30)
 
 
 def test_what_is_left_out_is_counted():
@@ -169,11 +169,11 @@ def test_what_is_left_out_is_counted():
         votes.iloc[:6].assign(clip_sha256_a="older", annotator="hal", simulated=True),
     ]
     table = votes_and_metrics(pd.concat([votes, *more], ignore_index=True), runs, metrics=["good"])
-    assert table["n"].iloc[0] == 90
+    assert table["n"].iloc[0] == 180
     assert table["accuracy"].iloc[0] == whole["accuracy"].iloc[0]
     assert table.attrs["notes"] == [
         "5 judgements of excluded annotators are left out",
-        "6 of 102 judgements are by SIMULATED annotators",
+        "6 of 192 judgements are by SIMULATED annotators",
         "2 'both bad' and 1 skipped votes say nothing about which clip is better",
         "3 votes compare clips of runs that were not named",
         "6 votes are on clips that the runs no longer hold: they were made anew since",
@@ -189,7 +189,7 @@ def test_a_clip_without_a_score_drops_its_votes_from_that_metric_alone():
     )
     runs[0].scores = lambda: scores
     table = votes_and_metrics(votes, runs).set_index("metric")
-    assert (table.loc["good", "n"], table.loc["error", "n"]) == (87, 90)
+    assert (table.loc["good", "n"], table.loc["error", "n"]) == (177, 180)
 
 
 def test_the_order_of_votes_and_runs_changes_nothing():
@@ -217,12 +217,13 @@ def test_what_cannot_be_answered_is_refused():
 
 def test_the_command_finds_the_metric_that_simulated_annotators_go_by(stepbench, workplace):
     plan = ("-t", "moving-shapes", "-L", "8", "-m", "sharpness,flicker")
-    for name in ("exact", "noise"):
+    for name in ("exact", "blur"):
         assert stepbench("run", "-M", f"world:{name}", *plan, "--run-id", name).code == 0
-    runs = ["runs/exact", "runs/noise"]
+    runs = ["runs/exact", "runs/blur"]
     assert stepbench("prefs", "new", "study", "--protocol", "pairwise").code == 0
     assert stepbench("prefs", "plan", "study", *runs).code == 0
-    assert stepbench("prefs", "simulate", "study", *runs, "--by", "sharpness", "--annotators", "6").code == 0
+    taste = ("--by", "sharpness", "--sharpness", "9", "--annotators", "6")
+    assert stepbench("prefs", "simulate", "study", *runs, *taste).code == 0
     ended = stepbench("metrics", "agree", *runs, "--study", "study", "--json")
     assert ended.code == 0
     rows = {row["metric"]: row for row in map(json.loads, ended.out.splitlines())}

@@ -98,6 +98,9 @@ def print_comparison(run_a: Run, run_b: Run, comparison: Comparison) -> None:
         + ("Benjamini-Hochberg" if comparison.by else "Holm")
         + "; detectable: the smallest true difference found with 80 % power"
     )
+    for row in comparison.table().to_dict("records"):
+        if isinstance(row.get("method"), str):
+            note(f"{row['metric']}: interval and p from {row['method']}")
     for difference in comparison.differences:
         note(f"NOT COMPARABLE in {difference}")
     if comparison.reason:

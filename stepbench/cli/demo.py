@@ -9,13 +9,14 @@ from typing import Any
 from stepbench.cli.compare import print_comparison
 from stepbench.cli.options import Json, Out, Workers
 from stepbench.cli.output import interval, note, number, print_records, print_table
+from stepbench.cli.print_ratings import print_ratings
 from stepbench.errors import ExitCode
 
 
 def demo_command(
     *, out: Out = Path("runs"), workers: Workers | None = None, limit: int | None = None, json: Json = False
 ) -> int:
-    """The whole loop on the built-in world and models: suite, clips, metrics, comparison, leaderboard. Offline.
+    """The whole loop on the built-in world: suite, clips, metrics, comparison, simulated votes, leaderboard. Offline.
 
     Args:
         workers: Processes; one per core, up to 4, unless given.
@@ -32,9 +33,11 @@ def demo_command(
         print_table(rows, list(rows[0]), title="mean and 95% interval over prompts")
         for run, comparison in zip(demo.runs[1:], demo.comparisons, strict=True):
             print_comparison(demo.runs[0], run, comparison)
+        print_ratings(demo.ratings, annotators=False)
     note("flicker and warping error fall under blur, too: never read them without sharpness beside them")
     note(f"done in {demo.seconds:.0f} s. Next:")
     note(f"  stepbench leaderboard serve {demo.board}     table and clips side by side, in a browser")
+    note(f"  stepbench prefs status {demo.study}     how the study went")
     note(f"  stepbench compare {demo.runs[0].folder} {demo.runs[1].folder} --by category --prompts 3")
     note(f"  stepbench show {demo.runs[2].folder}")
     return ExitCode.OK if all(run.info["status"] == "complete" for run in demo.runs) else ExitCode.INCOMPLETE

@@ -39,7 +39,7 @@ COMMANDS = {
     "validate": "Check a suite or a run folder against the format.",
     "merge": "Merge shards that were run in separate folders.",
     "import": "Bring in a folder of clips, or a peer's prompt file.",
-    "metrics": "Check metrics on clips wrong in a known way; VBench's final score.",
+    "metrics": "Check metrics on clips wrong in a known way and on votes; VBench's score.",
     "export": "Write a run's clips in a peer's layout.",
     "doctor": "Check what this machine can do.",
     "train": "Train the reference model: VAE, flow matching, distillation, preferences.",

@@ -14,6 +14,7 @@ from stepbench.reconstruct.crop import Crop
 from stepbench.reconstruct.generator import Reconstruction
 from stepbench.reconstruct.source import SourceRun, derived_suite
 from stepbench.records import Settings
+from stepbench.runs.device import choose_device
 from stepbench.runs.execute import Work, execute
 from stepbench.runs.metric_set import choose_metrics
 from stepbench.runs.plan import make_plan
@@ -72,7 +73,7 @@ def reconstruct(
     own = _settings_by_name([autoencoder.card.name for autoencoder, _ in loaded], settings or {})
     for autoencoder, _ in loaded:
         autoencoder.resolve(own[autoencoder.card.name])
-    work = Work(workers=workers)
+    work = Work(workers=workers, device=choose_device("auto"))
     where = clips.folder if isinstance(clips, Run) else clips
     source = source_run(where, out=Path(out), seeds=seeds, limit=limit, crop=crop, workers=workers)
     reference = open_reference(source.folder)

@@ -17,7 +17,8 @@ Planned = Sequence[tuple[str, Prompt, int]]
 """(sample_key, prompt, seed) in plan order."""
 
 DRAWS, FEW_DRAWS, MANY_NUMBERS = 200, 60, 2_000_000
-"""Resamples behind an interval; fewer where there are so many numbers that a distance takes seconds."""
+"""Resamples behind an interval; fewer where there are so many numbers that a distance takes seconds. Fréchet distances
+of so many are resampled in their leading dimensions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +170,15 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
         return _failed(error.message)
     interval, floor = Interval(float("nan"), float("nan")), Floor(float("nan"), 0)
     units, notes = len(set(sides.units)), [distance.caution(len(x), len(y), x.shape[1])]
+    (drawn_x, drawn_y), reduced = distance.for_resampling(x, y, at_most=MANY_NUMBERS)
+    draws = DRAWS if drawn_x.size + drawn_y.size <= MANY_NUMBERS else FEW_DRAWS
     try:
         if units > 1:
             together = sides.reference_units if sides.share_prompts else None
-            options: dict[str, Any] = {"units": sides.units, "reference_units": together, "draws": _draws(sides)}
-            interval = bootstrap_interval(distance, x, y, rng=_rng(metric_id, "interval"), **options).within(
-                card["range"]
-            )
+            options: dict[str, Any] = {"units": sides.units, "reference_units": together, "draws": draws}
+            found = bootstrap_interval(distance, drawn_x, drawn_y, rng=_rng(metric_id, "interval"), **options)
+            moved = value - distance(drawn_x, drawn_y) if reduced else 0.0
+            interval = Interval(found.low + moved, found.high + moved).within(card["range"])
         floor = real_against_real(distance, y, n=len(x), rng=_rng(metric_id, "floor"))
     except MetricError as error:
         notes.append(error.message)
@@ -184,7 +187,7 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
         "n": len(x),
         "n_reference": len(y),
         "n_units": units,
-        "method": _method(units, sides),
+        "method": _method(units, sides, draws, reduced),
         **{name: _number(number) for name, number in (interval._asdict()).items()},
         "floor": _number(floor.value),
         "floor_n": floor.n,
@@ -194,15 +197,11 @@ def _values(sides: SetSides, metric_id: str, card: Mapping[str, Any]) -> dict[st
     }
 
 
-def _draws(sides: SetSides) -> int:
-    return DRAWS if sides.features.size + sides.reference.size <= MANY_NUMBERS else FEW_DRAWS
-
-
-def _method(units: int, sides: SetSides) -> str:
+def _method(units: int, sides: SetSides, draws: int, reduced: str) -> str:
     if units < 2:
         return "no interval: one cluster"
     other = "of both sides together" if sides.share_prompts else "the reference as it is"
-    return f"bootstrap over {units} prompts, {other}, {_draws(sides)} draws"
+    return ", ".join(part for part in (f"bootstrap over {units} prompts", other, reduced, f"{draws} draws") if part)
 
 
 def distance_of(card: Mapping[str, Any]) -> Any:

@@ -67,9 +67,10 @@ def leave_one_out(votes: pd.DataFrame, column: str) -> pd.DataFrame:
     """
     if column not in votes.columns:
         raise StatisticsError(f"votes have no column {column!r}", hint=f"columns: {', '.join(map(str, votes.columns))}")
-    if votes[column].isna().any():
+    unnamed = np.flatnonzero(votes[column].isna())
+    if unnamed.size:
         raise StatisticsError(
-            f"vote at row {np.flatnonzero(votes[column].isna())[0]} has no {column}",
+            f"vote at row {unnamed[0]} has no {column}",
             hint=f"name it, or leave such votes out: votes[votes.{column}.notna()]",
         )
     columns = ["dropped", "votes", "leader", "changed", "lead", "largest_change"]

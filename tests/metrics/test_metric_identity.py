@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import clips
@@ -13,6 +14,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from toy_backbones import Levels, noise
 
 import metrics
+from metrics import clip_features
 from metrics.backbones import load_backbone
 from metrics.clip_features import Handle
 from metrics.errors import MetricError
@@ -31,9 +33,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def weights_here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def weights_here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("STEPBENCH_WEIGHTS", str(files))
-    return files
+    yield files
+    clip_features._loaded.cache_clear()  # other tests are about weights that are not there
 
 
 CHANGES = {

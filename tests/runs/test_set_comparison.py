@@ -172,3 +172,17 @@ def test_one_sample_in_common_is_no_set(stepbench, make_suite, runs):
         stepbench("run", "-M", f"python:toy_generators:{generator}", "-t", "small", *SET[:4], "--run-id", name)
     ended = stepbench("compare", "runs/first", "runs/second")
     assert "1 samples are in the sets of both runs, and a set needs at least 2" in ended.err
+
+
+def test_too_many_numbers_are_resampled_in_their_leading_dimensions(stepbench, runs, monkeypatch):
+    whole = stepbench("compare", "runs/a", "runs/b", "--metric", "toy_fvd", "--json").records()[0]["rows"][0]
+    monkeypatch.setattr("stepbench.set_comparison.TOO_MANY_NUMBERS", 0)
+    monkeypatch.setattr("metrics.set_distance.MANY_DIMENSIONS", 1)
+    less = stepbench("compare", "runs/a", "runs/b", "--metric", "toy_fvd", "--json").records()[0]["rows"][0]
+    assert "leading dimensions" in less["method"]
+    assert "method" not in whole
+    for exact in ("mean_a", "mean_b", "difference"):
+        assert less[exact] == pytest.approx(whole[exact], rel=1e-12)
+    width = whole["high"] - whole["low"]
+    assert (less["low"], less["high"]) == pytest.approx((whole["low"], whole["high"]), abs=0.1 * width)
+    assert "leading dimensions" in stepbench("compare", "runs/a", "runs/b").err

@@ -384,3 +384,16 @@ def test_the_shapes_backbone_from_prompts_to_a_value(stepbench, workplace):
     (features,) = (workplace / "runs/same/features").glob("shapes:*:16f-32-antialias")
     assert [path.name for path in features.iterdir()] == ["features.safetensors"]
     assert "5 clips in 320 dimensions" in other.err
+
+
+def test_too_many_numbers_are_resampled_in_their_leading_dimensions(stepbench, workplace, reference, monkeypatch):
+    assert stepbench(*SCORED, "whole").code == 0
+    monkeypatch.setattr("stepbench.runs.score_sets.MANY_NUMBERS", 63)
+    monkeypatch.setattr("metrics.set_distance.MANY_DIMENSIONS", 1)
+    assert stepbench(*SCORED, "less").code == 0
+    whole, less = (set_rows(workplace / "runs" / name)[0] for name in ("whole", "less"))
+    assert "leading dimensions, " in less["method"]
+    assert "leading dimensions" not in whole["method"]
+    assert (less["value"], less["floor"]) == (whole["value"], whole["floor"])
+    near = 0.3 * (whole["high"] - whole["low"])
+    assert (less["low"], less["high"]) == pytest.approx((whole["low"], whole["high"]), abs=near)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from typing import Any
 
@@ -67,9 +68,19 @@ def agreement_table(
 
 
 def _pair_items(pairwise: Table) -> Table:
-    """One row per verdict: item, annotator, value. Clips, not models, fix which is first: both may be of one model."""
-    sides = oriented(pairwise.assign(model_a=_clips(pairwise, "a"), model_b=_clips(pairwise, "b")))
+    """One row per verdict: item, annotator, value.
+
+    Clips, not models, are told apart, since both may be of one model. Which is first is a toss by the pair's id:
+    in order of names, annotators who all find the same model better would look like people with one favourite answer,
+    and alpha would tend to 0.
+    """
+    tossed = {f"model_{side}": _hashed(pairwise["pair_id"].astype(str) + _clips(pairwise, side)) for side in "ab"}
+    sides = oriented(pairwise.assign(**tossed))
     return sides.assign(item=sides["pair_id"], value=sides["outcome"].map(_CODES).astype(float))
+
+
+def _hashed(names: Table) -> Table:
+    return names.map(lambda name: hashlib.sha256(name.encode("utf-8")).hexdigest())
 
 
 def _clip_items(ratings: Table) -> Table:

@@ -17,7 +17,7 @@ SECTIONS = {
     "preference-data training leaderboard submitting deploy examples/README CONTRIBUTING",
     "Commands": "commands/README",
     "Python": "python/README python/stepbench",
-    "Metrics": "metrics/README validity",
+    "Metrics": "metrics/README validity metric-options metric-oracles",
     "Facts": "run-folder exit-codes performance CHANGELOG",
 }
 """Section -> its first pages in order. One that is not written yet is left out; those not named here follow by name."""

@@ -92,16 +92,21 @@ def _everywhere() -> str:
 
 
 def _page(app: cyclopts.App, name: str) -> str:
-    guide = GUIDES.get(name)
-    there = guide and (FOLDER.parent / guide.partition("#")[0]).is_file()
-    lines = [f"# stepbench {name}", "", COMMANDS[name], ""]
-    lines += [f"More about it: [{guide.partition('#')[0]}](../{guide})", ""] if guide and there else []
+    lines = [f"# stepbench {name}", "", COMMANDS[name], *_guide(GUIDES.get(name)), ""]
     for path, command in walk(app[name], (name,)):
         if command.default_command is None:
             continue
         lines += [f"## {' '.join(path)}", ""] if len(path) > 1 else []
         lines += _command(path, command)
     return "\n".join(lines)
+
+
+def _guide(target: str | None) -> list[str]:
+    page = FOLDER.parent / (target or "").partition("#")[0]
+    if not page.is_file():
+        return []
+    title = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return ["", f"More about it: [{title[1] if title else target}](../{target})"]
 
 
 def _command(path: tuple[str, ...], command: cyclopts.App) -> list[str]:
@@ -163,7 +168,7 @@ def _default(argument: Any) -> str:
 
 def _cell(text: str) -> str:
     """Text for a table: one line, and what looks like markup stays text."""
-    return re.sub(r"([|<>*\[\]]|(?<!`)\$)", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([|<>*\[\]])", r"\\\1", " ".join(text.split()))
 
 
 if __name__ == "__main__":

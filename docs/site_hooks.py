@@ -44,7 +44,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Point links that leave docs/ at the copies of their targets in the site."""
+    """Point links that leave docs/ at the copies of their targets in the site, and drop the mark of generated pages."""
+    markdown = re.sub(r"\A<!-- made by [^>]*-->\s*", "", markdown)  # only a heading at the top becomes the title
     depth = page.file.src_uri.count("/")
     for outside in _OUTSIDE:
         inside = outside.replace("README.md", "index.md")

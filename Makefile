@@ -65,9 +65,8 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Look at it with `python -m http.server -d site`, or put it on any web server. What is generated is made anew first.
+# Look at it with `python -m http.server -d site`, or put it on any web server.
 docs: $(VENV)/.installed-docs
-	for page in docs/command_pages.py docs/metric_pages.py; do $(BIN)/python $$page; done
 	$(BIN)/python -m mkdocs build --strict
 
 # Goes on where it was stopped; `.venv/bin/python -m stepbench.training.tiny --help` has more.

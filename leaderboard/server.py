@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import FileResponse
-    from streamlit.starlette import App
 
 _CLIP = re.compile(r"[0-9a-f]{64}\.mp4")
 
@@ -35,33 +34,15 @@ async def clip(request: Request) -> FileResponse:
     return FileResponse(path, media_type="video/mp4", headers=headers)
 
 
-def make_app() -> App:
-    """The pages and the route of the clips as one ASGI application."""
-    # Imported here, since it takes seconds in which Ctrl-C must work already.
-    from starlette.routing import Route
-    from streamlit.starlette import App
-
-    return App(Path(__file__).with_name("app.py"), routes=[Route("/clips/{folder}/{name}", clip)])
-
-
 def main(address: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM; both are the ordinary end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config = {
-        "server.address": address,
-        "server.port": port,
-        "server.headless": True,
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": False,
-        "client.showErrorDetails": "none",
-        "client.toolbarMode": "minimal",
-        "logger.hideWelcomeMessage": True,
-        "logger.level": "error",
-    }
-    try:
-        make_app().run(config=config)
-    except KeyboardInterrupt:
-        return
+    from starlette.routing import Route
+
+    from leaderboard.serving import run
+    from stepbench.board.read import BOARD_VARIABLE
+
+    routes = [Route("/clips/{folder}/{name}", clip)]
+    run("app.py", routes, Path(os.environ[BOARD_VARIABLE]), address, port, named=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -48,16 +48,34 @@ def build(
 
 
 @leaderboard_command.command
-def serve(board: Path = Path("board"), /, *, port: int = 8501, address: str = "127.0.0.1") -> int:
+def serve(
+    board: Path = Path("board"),
+    /,
+    *,
+    port: int = 8501,
+    address: str = "127.0.0.1",
+    access: Literal["local", "invite", "oidc"] | None = None,
+    secrets: Path = Path(".streamlit/secrets.toml"),
+) -> int:
     """Show a board in the browser, until Ctrl-C.
 
     Args:
         board: Board folder.
         port: Port to listen on.
-        address: Loopback address to listen on.
+        address: To listen on. Beyond this machine it needs invitations or accounts.
+        access: local, invite or oidc; behind a proxy say which. By default local on this machine, else what there is.
+        secrets: Streamlit's secrets file, with [auth] and [access], for accounts.
     """
-    from stepbench.board.serve import check_address, serve_board
+    from stepbench.access.exposure import choose_access
+    from stepbench.access.listening import check_port, site
+    from stepbench.board.serve import serve_board
 
-    check_address(address, port)
-    note(f"leaderboard on http://{f'[{address}]' if ':' in address else address}:{port} (Ctrl-C ends it)")
-    serve_board(board, address=address, port=port)
+    chosen = choose_access(address, board, way=access, secrets=secrets)
+    check_port(address, port)
+    note(f"leaderboard on {site(address, port)} (Ctrl-C ends it)")
+    serve_board(board, address=address, port=port, access=chosen)
+
+
+leaderboard_command.command(
+    "stepbench.cli.invite:invite_to_board", name="invite", help="Make, list or withdraw invitations to a board."
+)

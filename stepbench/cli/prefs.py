@@ -23,3 +23,9 @@ prefs_command.command(
 prefs_command.command(
     "stepbench.cli.prefs_import:import_", name="import", help="Bring in votes from a file of any export."
 )
+prefs_command.command(
+    "stepbench.cli.prefs_serve:serve", name="serve", help="Serve the voting pages of a study in the browser."
+)
+prefs_command.command(
+    "stepbench.cli.invite:invite_to_study", name="invite", help="Make, list or withdraw invitations to a study."
+)

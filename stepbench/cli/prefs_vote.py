@@ -65,15 +65,19 @@ def vote(
 
 
 def forget(study: Path, /, annotator: str) -> int:
-    """Forget an annotator: the link from the name to the votes and all comments go, the votes stay.
+    """Forget an annotator: the link from the name to the votes, all comments and invitations go, the votes
+    stay.
 
     Args:
         study: Study folder.
         annotator: The name with which the annotator took part.
     """
+    from stepbench.access.invitations import ACCESS_FILE, Invitations
     from stepbench.preferences import Study
 
     with Study.open(study) as opened:
         pseudonym = opened.forget(annotator)
+    if (study / ACCESS_FILE).is_file():
+        Invitations(study).forget(annotator)
     note(f"forgotten; the votes stand under {pseudonym}, to which no name leads")
     return ExitCode.OK

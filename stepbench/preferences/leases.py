@@ -15,7 +15,7 @@ from stepbench.preferences.clock import iso
 from stepbench.preferences.errors import VoteRefusedError
 from stepbench.preferences.people import Annotator
 from stepbench.preferences.protocol import Protocol
-from stepbench.preferences.records import KINDS, Assignment
+from stepbench.preferences.records import KINDS, Assignment, OwnProgress
 
 _PAIR, _ASSIGNMENT = schema.pair.c, schema.assignment.c
 
@@ -92,12 +92,17 @@ def occupied(connection: Connection, pair_id: str, now: float, *, but: str = "")
     return int(taken or 0), int(skips or 0)
 
 
+def open_pairs(connection: Connection, annotator: Annotator, now: float) -> Sequence[Row[Any]]:
+    """Pairs that have room and that the annotator neither judged nor holds."""
+    return connection.execute(_OPEN, {"annotator": annotator.id, "now": now}).all()
+
+
 def lease_next(
     connection: Connection, protocol: Protocol, seed: int, annotator: Annotator, history: History, now: float
 ) -> str | None:
     """Lease the next pair to an annotator who holds none; None when nothing is left for them."""
     number = len(history.done()) + 1
-    found = connection.execute(_OPEN, {"annotator": annotator.id, "now": now}).all()
+    found = open_pairs(connection, annotator, now)
     planned = {kind: count for kind, count in connection.execute(_KINDS)}
     candidates = _candidates(found, planned, protocol, history, [seed, annotator.id])
     if not candidates:
@@ -182,6 +187,25 @@ def _side(pair: Any, history: History, rng: np.random.Generator) -> bool:
         return pair.swapped < unswapped
     one, two = history.left_balance(pair.model_1), history.left_balance(pair.model_2)
     return one > two if one != two else bool(rng.random() < 0.5)
+
+
+def own_progress(connection: Connection, protocol: Protocol, annotator: Annotator | None, now: float) -> OwnProgress:
+    """How far an annotator is; None for one who has not begun."""
+    practice = min(protocol.calibration, dict(connection.execute(_KINDS).all()).get("calibration", 0))
+    person = annotator or Annotator(-1, "", False)
+    history = history_of(connection, person)
+    live = history.live(now)
+    found = [row for row in open_pairs(connection, person, now) if row.kind != "calibration"]
+    # As if every lease had run out.
+    without_leases = open_pairs(connection, person, float("inf"))
+    held = {row.pair_id for row in without_leases if row.kind == "real"} - {row.pair_id for row in found}
+    return OwnProgress(
+        judged=len(history.done("real", "gold", "repeat")),
+        left=len(found) + (live is not None and live.kind != "calibration"),
+        with_others=len(held - ({live.pair_id} if live else set())),
+        practised=len(history.done("calibration")),
+        practice=practice,
+    )
 
 
 def extend(connection: Connection, assignment_id: str, until: float, *, alive_at: float | None = None) -> bool:

@@ -95,6 +95,25 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnProgress:
+    """How far one annotator is.
+
+    Attributes:
+        judged: Pairs judged or skipped, those of the calibration round aside.
+        left: Pairs that this annotator might still get, the one at hand included; others may take some of them.
+        practised: Pairs of the calibration round that are done.
+        practice: Pairs of the calibration round altogether.
+        with_others: Real pairs that others hold now, and that come to this annotator if those do not vote.
+    """
+
+    judged: int
+    left: int
+    with_others: int
+    practised: int
+    practice: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What became of a vote.
 

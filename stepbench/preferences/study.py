@@ -20,7 +20,7 @@ from stepbench.preferences.founding import Purpose, found, name_of, read_charter
 from stepbench.preferences.pair_table import read_pairs
 from stepbench.preferences.planned import blinded, insert_pairs
 from stepbench.preferences.protocol import load_protocol
-from stepbench.preferences.records import Assignment, Pair, Receipt
+from stepbench.preferences.records import Assignment, OwnProgress, Pair, Receipt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -322,6 +322,22 @@ class Study:
         """
         with self.database.reading() as connection:
             return "2" if leases.is_swapped(connection, _id_of(assignment)) else "1"
+
+    def assignment(self, assignment_id: str) -> Assignment:
+        """An assignment by its id, which cannot be guessed: all that its annotator may know of it.
+
+        Raises:
+            VoteRefusedError: No such assignment.
+        """
+        with self.database.reading() as connection:
+            leases.is_swapped(connection, assignment_id)
+            return leases.view(connection, assignment_id)
+
+    def own_progress(self, annotator: str) -> OwnProgress:
+        """How far one annotator is. Kinds are not told apart, so that it gives no gold pair away."""
+        with self.database.reading() as connection:
+            person = people.find(connection, self._charter.secret, annotator)
+            return leases.own_progress(connection, self.protocol, person, self._clock())
 
     def now(self) -> float:
         """Seconds since 1970 by the study's clock."""

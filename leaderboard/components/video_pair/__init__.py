@@ -77,4 +77,5 @@ def video_pair(
 def _component() -> Any:
     folder = Path(__file__).parent
     html, css, js = ((folder / f"video_pair.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css", "js"))
-    return component("stepbench_video_pair", html=html, css=css, js=js)
+    player = (folder.parent / "player.js").read_text(encoding="utf-8")
+    return component("stepbench_video_pair", html=html, css=css, js=player + js)

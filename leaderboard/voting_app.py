@@ -1,0 +1,30 @@
+"""The voting pages and how they are found. Run through `leaderboard/voting_server.py`, which serves the clips too."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from leaderboard import door
+from leaderboard.voting.visitor import visitor, words
+
+
+def main() -> None:
+    """Set up the page frame and run the page that the address names; the organiser's page is for organisers alone."""
+    text = words()
+    st.set_page_config(page_title=text("title"), page_icon="🗳️", layout="wide")
+    st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4rem; padding-bottom: 2rem; }</style>")
+    door.require_account("viewer")
+    guest = visitor()
+    if guest is None:
+        st.warning(text("ended"))
+        return
+    pages = [st.Page("voting/vote_page.py", title=text("nav_vote"), icon=":material/how_to_vote:", default=True)]
+    if guest.may("admin"):
+        pages.append(
+            st.Page("voting/admin_page.py", title=text("nav_admin"), icon=":material/monitoring:", url_path="admin")
+        )
+    st.navigation(pages, position="top").run()
+
+
+if __name__ == "__main__":
+    main()

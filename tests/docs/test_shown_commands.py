@@ -103,6 +103,12 @@ def test_commands_of_the_page_parse(name, workplace):
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
+def test_no_command_stands_outside_of_a_block_that_is_looked_at(name):
+    text = re.sub(r"^ *```.*?^ *```", "", PAGES[name].read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert not re.findall(r"^(?: {4}|\t)(?:\$ )?(?:stepbench|torchrun|python -m) .*", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_commands_named_in_sentences_exist(name, workplace):
     text = re.sub(r"^ *```.*?^ *```", "", PAGES[name].read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for span in re.findall(r"`stepbench ([^`]+)`", text):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepbench.comparison import Comparison
 from stepbench.comparison import compare as compare_runs
 from stepbench.errors import NothingSelectedError, UsageError
+from stepbench.executors.choose import ExecutorName, open_executor
+from stepbench.executors.local import LocalExecutor
 from stepbench.generators.protocol import Generator
 from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
@@ -60,6 +63,9 @@ def run(
     settings: Mapping[str, Any] | None = None,
     reference: str | Path | None = None,
     workers: int = 1,
+    executor: ExecutorName = "local",
+    ray_address: str | None = None,
+    gpus_per_model: int | None = None,
     timeout: float | None = None,
     keep: Keep = "both",
     shard: tuple[int, int] | None = None,
@@ -80,6 +86,9 @@ def run(
         settings: Overrides of the generator's settings.
         reference: A run whose clips, paired by prompt and seed, are the references of metrics that need one.
         workers: Processes for generation and scoring. Their number never changes a result.
+        executor: `local`, or `ray`, which needs the extra of that name; see `docs/scaling.md`.
+        ray_address: `auto` or HOST:PORT of a Ray cluster; None starts Ray on this machine.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1 where there are any.
         timeout: Seconds a sample may take before it counts as failed.
         keep: `both`, `masters`, or `previews` (masters are dropped once scored).
         shard: (i, N): work on every N-th sample only; the last shard to end finishes the run.
@@ -97,9 +106,9 @@ def run(
     seeds = [operator.index(seed) for seed in seeds]
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     made = make_generator(generator) if isinstance(generator, str) else generator
-    if not isinstance(generator, str) and (workers > 1 or timeout is not None):
+    if not isinstance(generator, str) and (workers > 1 or timeout is not None or executor != "local"):
         raise UsageError(
-            "a generator object works in this process only, without workers or a time limit",
+            "a generator object works in this process only, without workers, a time limit or Ray",
             hint="give its spec, such as python:MODULE:FUNCTION",
         )
     planned = plan(
@@ -114,20 +123,21 @@ def run(
     )
     scores_nothing = metrics is not None and not metrics
     device = "cpu" if scores_nothing else choose_device(metric_device)
-    work = Work(workers=workers, timeout=timeout, keep=keep, shard=shard, device=device)
+    work = Work(timeout=timeout, keep=keep, shard=shard, device=device)
     work.part(planned.samples)
     references = open_reference(reference) if reference is not None else None
     chosen = _chosen(planned, metrics, references)
-    return execute(
-        Path(out) / (run_id if run_id is not None else default_run_id(planned, made)),
-        planned,
-        generator,
-        made,
-        seeds=seeds,
-        metrics=chosen,
-        reference=references,
-        work=work,
-    )
+    path = Path(out) / (run_id if run_id is not None else default_run_id(planned, made))
+    with open_executor(
+        executor,
+        workers=workers,
+        folder=path,
+        device=device,
+        address=ray_address,
+        gpus_per_model=gpus_per_model,
+    ) as opened:
+        work = replace(work, executor=opened)
+        return execute(path, planned, generator, made, seeds=seeds, metrics=chosen, reference=references, work=work)
 
 
 def score(
@@ -154,7 +164,7 @@ def score(
     chosen = choose_metrics(
         metrics, list(opened.prompts.values()), reference_hash=references.hash if references else None
     )
-    work = Work(workers=workers, device=choose_device(metric_device))
+    work = Work(executor=LocalExecutor(workers), device=choose_device(metric_device))
     return rescore(opened, chosen, reference=references, work=work, recompute=recompute)
 
 

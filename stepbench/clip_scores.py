@@ -12,6 +12,7 @@ from typing import Any
 
 from stepbench.canonical import sha256_file
 from stepbench.errors import NothingSelectedError, UsageError
+from stepbench.executors.local import LocalExecutor
 from stepbench.layouts.files import VIDEO_SUFFIXES, list_files
 from stepbench.progress import track
 from stepbench.runs.applied_metric import apply_metric
@@ -210,7 +211,7 @@ def _score(
         for file in files
         if (wanted := lacking(file))
     ]
-    results = run_scoring(chosen, tasks, workers=workers, device=device)
+    results = run_scoring(chosen, tasks, executor=LocalExecutor(workers), device=device)
     with Journal(path) as journal, RowBuffer(journal.append) as buffer, closing(results):
         for _, done in track(results, total=len(tasks), description="scoring"):
             known |= {(row["sample_key"], row["metric_id"]): row for row in done.rows}

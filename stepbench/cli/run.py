@@ -40,7 +40,9 @@ def run_command(
     out: Out = Path("runs"),
     run_id: str | None = None,
     workers: Workers = 1,
-    executor: Literal["local"] = "local",
+    executor: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    gpus_per_model: int | None = None,
     shard: str | None = None,
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
@@ -63,7 +65,9 @@ def run_command(
         categories: Keep these categories, by commas.
         set_: KEY=VALUE, a setting of the generator; can be repeated.
         run_id: Name of the run folder; made from suite, generator and plan unless given.
-        executor: Where the work is done.
+        executor: Where the work is done: processes of this machine, or Ray.
+        ray_address: auto or HOST:PORT of a Ray cluster; Ray is started on this machine unless given.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; 1 where there are any unless given.
         shard: i/N: work on every N-th sample only; the last shard to end finishes the run.
         timeout: Seconds a sample may take before it counts as failed.
         keep: Files that stay; previews drops each master once it is scored.
@@ -87,9 +91,9 @@ def run_command(
         return print_estimate(generator, suite, selection, out=out, workers=workers, json=json)
 
     def work(source: str | Generator) -> int:
-        if not isinstance(source, str) and (workers > 1 or timeout is not None):
+        if not isinstance(source, str) and (workers > 1 or timeout is not None or executor != "local"):
             raise UsageError(
-                "under torchrun its processes share every clip, so --workers and --timeout cannot be given",
+                "under torchrun its processes share every clip: --workers, --timeout and Ray do not go with it",
                 hint="to make several clips at once, start a torchrun for each --shard i/N",
             )
         run = api.run(
@@ -101,6 +105,9 @@ def run_command(
             reference=reference,
             metric_device=metric_device,
             workers=workers,
+            executor=executor,
+            ray_address=ray_address,
+            gpus_per_model=gpus_per_model,
             timeout=timeout,
             keep=keep,
             shard=parse_shard(shard),

@@ -16,12 +16,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-from stepbench.errors import EnvironmentUnfitError, StepbenchError
-
-Task = TypeVar("Task")
-Worker = Callable[[Any], Any]
+from stepbench.errors import EnvironmentUnfitError, StepbenchError, UsageError
+from stepbench.executors.protocol import Lost, Stage, Task, Worker, attempt
 
 MAX_START_FAILURES = 3
 GRACE_SECONDS = 1.0
@@ -29,11 +27,42 @@ STOP_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True)
-class Lost:
-    """Stands for the result of a task whose worker died or raised."""
+def require_workers(workers: int) -> None:
+    """Refuse a number of workers below 1.
 
-    reason: str
+    Raises:
+        UsageError: It is below 1.
+    """
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, got {workers}", hint="give the number of processes")
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """This process, or N worker processes on this machine.
+
+    Raises:
+        UsageError: Fewer than one worker.
+    """
+
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        require_workers(self.workers)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether there is no need for a second process, time limits aside."""
+        return self.workers == 1
+
+    def run_tasks(
+        self, make_worker: Callable[[], Worker], tasks: Sequence[Task], *, stage: Stage, timeout: float | None = None
+    ) -> Generator[tuple[Task, Any]]:
+        """As the function `run_tasks`; both stages get the same processes."""
+        return run_tasks(make_worker, tasks, workers=self.workers, timeout=timeout)
+
+
+THIS_PROCESS = LocalExecutor()
 
 
 def run_tasks(
@@ -59,17 +88,10 @@ def run_tasks(
     if workers == 1 and timeout is None:
         worker = make_worker()
         for task in tasks:
-            yield task, _attempt(worker, task)
+            yield task, attempt(worker, task)
         return
     if tasks:
         yield from _Pool(make_worker, min(workers, len(tasks)), timeout).run(iter(tasks))
-
-
-def _attempt(worker: Worker, task: Any) -> Any:
-    try:
-        return worker(task)
-    except Exception as error:  # noqa: BLE001 - a lost task is recorded, the rest goes on
-        return Lost(f"{type(error).__name__}: {error}")
 
 
 @dataclass
@@ -217,7 +239,7 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker], parent: in
     try:
         connection.send(("ready", None))
         while True:
-            connection.send(("result", _attempt(worker, connection.recv())))
+            connection.send(("result", attempt(worker, connection.recv())))
     except (EOFError, ConnectionError):
         return
 

@@ -9,6 +9,7 @@ from typing import Any
 from stepbench import api
 from stepbench.autoencoders import Autoencoder, make_autoencoder
 from stepbench.errors import UsageError
+from stepbench.executors.local import LocalExecutor
 from stepbench.reconstruct.clips import source_run
 from stepbench.reconstruct.crop import Crop
 from stepbench.reconstruct.generator import Reconstruction
@@ -73,7 +74,7 @@ def reconstruct(
     own = _settings_by_name([autoencoder.card.name for autoencoder, _ in loaded], settings or {})
     for autoencoder, _ in loaded:
         autoencoder.resolve(own[autoencoder.card.name])
-    work = Work(workers=workers, device=choose_device("auto"))
+    work = Work(executor=LocalExecutor(workers), device=choose_device("auto"))
     where = clips.folder if isinstance(clips, Run) else clips
     source = source_run(where, out=Path(out), seeds=seeds, limit=limit, crop=crop, workers=workers)
     reference = open_reference(source.folder)

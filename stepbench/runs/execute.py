@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from stepbench.errors import UsageError
+from stepbench.executors.local import THIS_PROCESS
+from stepbench.executors.protocol import Executor
 from stepbench.generators.protocol import Generator
 from stepbench.provenance import now
 from stepbench.runs.finish import Planned, finish, fold_shards, write_checksums
@@ -34,15 +36,13 @@ Item = TypeVar("Item")
 class Work:
     """How the work is done. Nothing in here changes a result, but for the last digits of networks on another device."""
 
-    workers: int = 1
+    executor: Executor = THIS_PROCESS
     timeout: float | None = None
     keep: Keep = "both"
     shard: tuple[int, int] | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise UsageError(f"workers must be at least 1, got {self.workers}", hint="give the number of processes")
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"a time limit must be above 0 seconds, got {self.timeout:g}", hint="leave --timeout out")
 
@@ -84,7 +84,13 @@ def execute(
             fold_shards(folder, folder.read_info()["metric_cards"])
         with _status_on_interrupt(folder):
             generate_missing(
-                folder, part, source, workers=work.workers, timeout=work.timeout, keep=work.keep, shard=work.shard_name
+                folder,
+                part,
+                source,
+                executor=work.executor,
+                timeout=work.timeout,
+                keep=work.keep,
+                shard=work.shard_name,
             )
             _score(folder, part, metrics, reference, work)
             if metrics and work.keep == "previews":
@@ -137,7 +143,7 @@ def _score(
         metrics,
         references=reference.clips() if reference else None,
         reference_set=work.part(in_set),
-        workers=work.workers,
+        executor=work.executor,
         device=work.device,
         shard=work.shard_name,
     )

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from stepbench.errors import IncompleteError
-from stepbench.executors.local import Lost, run_tasks
+from stepbench.executors.local import THIS_PROCESS
+from stepbench.executors.protocol import Executor, Lost, Stage
 from stepbench.generators.protocol import Generator
 from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
@@ -27,7 +28,7 @@ def generate_missing(
     samples: Sequence[PlannedSample],
     source: str | Generator,
     *,
-    workers: int = 1,
+    executor: Executor = THIS_PROCESS,
     timeout: float | None = None,
     keep: Keep = "both",
     shard: str = "",
@@ -36,7 +37,8 @@ def generate_missing(
 
     Args:
         samples: This shard's part of the plan.
-        source: The generator's spec, or the generator itself when one process does the work.
+        source: The generator's spec, or the generator itself when this process does the work.
+        executor: Where it is done.
 
     Raises:
         IncompleteError: Results cannot be saved. What was saved stays.
@@ -47,9 +49,11 @@ def generate_missing(
     if not tasks:
         # Nothing to load a model for.
         return
-    _note_machine(folder, workers)
-    make_worker = partial(sample_worker, source, folder.clips, scratch_prefix, keep, timeout, alone=workers == 1)
-    results = run_tasks(make_worker, tasks, workers=workers, timeout=timeout)
+    _note_machine(folder, executor.workers)
+    make_worker = partial(
+        sample_worker, source, folder.clips, scratch_prefix, keep, timeout, alone=executor.workers == 1
+    )
+    results = executor.run_tasks(make_worker, tasks, stage=Stage.GENERATE, timeout=timeout)
     try:
         # `closing` ends the workers also when Ctrl-C or a full disk ends the loop.
         with closing(results), Journal(folder.samples(shard)) as journal, RowBuffer(journal.append) as rows:

@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from stepbench.executors.local import THIS_PROCESS
+from stepbench.executors.protocol import Executor
 from stepbench.progress import track
 from stepbench.runs.feature_store import FeatureBuffer
 from stepbench.runs.folder import RunFolder
@@ -30,7 +32,7 @@ def score_missing(
     *,
     references: Mapping[tuple[str, int], ClipFile] | None = None,
     reference_set: Sequence[ClipFile] = (),
-    workers: int = 1,
+    executor: Executor = THIS_PROCESS,
     device: str = "cpu",
     shard: str = "",
 ) -> None:
@@ -39,6 +41,7 @@ def score_missing(
     Args:
         references: (prompt id, seed) -> reference clip, for metrics that need one.
         reference_set: Clips that set metrics compare with, as far as this process is to see to them.
+        executor: Who does the work.
         device: Where networks compute.
 
     Raises:
@@ -67,7 +70,7 @@ def score_missing(
             if task.dropped:
                 rows.add(*_rows(task, all_failed(task, DROPPED), metrics, status="unavailable"), seconds=0)
         if present:
-            results = run_scoring(metrics, present, workers=workers, device=device)
+            results = run_scoring(metrics, present, executor=executor, device=device)
             stack.enter_context(closing(results))
             for task, done in track(results, total=len(present), description="scoring"):
                 features.add(task.clip.sha256, done.features)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stepbench.executors.local import Lost, run_tasks
+from stepbench.executors.local import THIS_PROCESS
+from stepbench.executors.protocol import Executor, Lost, Stage
 from stepbench.runs.clip_features import features_of_clips
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.score_worker import ReadTask, ScoredClip, ScoreTask, all_failed, read_task, score_rows, unscored
@@ -29,51 +31,53 @@ Scorer = Callable[[Iterable[ScoreTask]], Iterator[Scored]]
 
 
 def run_scoring(
-    metrics: Sequence[ChosenMetric], tasks: Sequence[ScoreTask], *, workers: int = 1, device: str = "cpu"
+    metrics: Sequence[ChosenMetric],
+    tasks: Sequence[ScoreTask],
+    *,
+    executor: Executor = THIS_PROCESS,
+    device: str = "cpu",
 ) -> Generator[Scored]:
     """Score every task, in this process or in several, and yield each as it is done; a lost one has failed.
 
     Args:
         metrics: Those that the tasks name by their ids.
         tasks: Clips, each with what it lacks.
-        workers: Processes; their number never changes a value.
+        executor: Who does the work; that never changes a value.
         device: Where networks compute.
 
     Raises:
         StepbenchError: A worker cannot be built.
     """
-    yield from score_with(partial(_make_scorer, metrics, device), tasks, workers=workers)
+    yield from score_with(partial(_make_scorer, metrics, device), tasks, executor=executor)
 
 
-def score_with(make_scorer: Callable[[], Scorer], tasks: Sequence[ScoreTask], *, workers: int) -> Generator[Scored]:
-    """As `run_scoring`, by any scorer.
+def score_with(
+    make_scorer: Callable[[], Scorer], tasks: Sequence[ScoreTask], *, executor: Executor
+) -> Generator[Scored]:
+    """As `run_scoring`, by any scorer. A batch that ends its worker is halved until the clip that did it is alone.
 
     Args:
         make_scorer: Builds the scorer, once per process; must be picklable when there are several.
         tasks: Clips, each with what it lacks.
-        workers: Processes.
+        executor: Who does the work.
     """
-    if workers == 1:
+    if executor.in_process:
         yield from make_scorer()(tasks)
         return
-    size = max(1, min(TASKS_AT_ONCE, len(tasks) // (2 * workers)))
+    make_worker = partial(_batch_scorer, make_scorer)
+    size = max(1, min(TASKS_AT_ONCE, len(tasks) // (2 * executor.workers)))
     batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
-    again: list[ScoreTask] = []
-    for batch, result in _in_processes(make_scorer, batches, workers):
-        if not isinstance(result, Lost):
-            yield from zip(batch, result, strict=True)
-        elif len(batch) == 1:
-            yield batch[0], all_failed(batch[0], result.reason)
-        else:
-            again += batch  # one of them ended the worker; alone, the others do not suffer for it
-    for (task,), result in _in_processes(make_scorer, [[task] for task in again], workers):
-        yield task, all_failed(task, result.reason) if isinstance(result, Lost) else result[0]
-
-
-def _in_processes(
-    make_scorer: Callable[[], Scorer], batches: Sequence[Sequence[ScoreTask]], workers: int
-) -> Iterator[tuple[Any, Any]]:
-    yield from run_tasks(partial(_batch_scorer, make_scorer), batches, workers=workers)
+    while batches:
+        halves: list[Sequence[ScoreTask]] = []
+        with closing(executor.run_tasks(make_worker, batches, stage=Stage.SCORE)) as results:
+            for batch, result in results:
+                if not isinstance(result, Lost):
+                    yield from zip(batch, result, strict=True)
+                elif len(batch) == 1:
+                    yield batch[0], all_failed(batch[0], result.reason)
+                else:
+                    halves += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+        batches = halves
 
 
 def _batch_scorer(make_scorer: Callable[[], Scorer]) -> Callable[[Sequence[ScoreTask]], list[ScoredClip]]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,12 @@ def square(task: Any) -> Any:
         time.sleep(60)
     if task == "process":
         return os.getpid()
+    if task == "gpus":
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+    if task == "lock":
+        return threading.Lock()
+    if isinstance(task, tuple):
+        return crash_so_often(*task)
     if task == "threads":
         return os.environ.get("OMP_NUM_THREADS")
     if task == "unpicklable":
@@ -63,6 +70,15 @@ def start_a_child(note: Path) -> int:
     finally:
         child.kill()
         child.wait()
+
+
+def crash_so_often(note: Path, times: int) -> int:
+    """End the process the first so many times; then the number of the attempt."""
+    before = len(note.read_text(encoding="utf-8")) if note.exists() else 0
+    note.write_text("x" * (before + 1), encoding="utf-8")
+    if before < times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before + 1
 
 
 def make_scorer() -> Callable[[Any], Any]:

@@ -14,6 +14,8 @@ import torch
 
 import metrics
 from stepbench.errors import EnvironmentUnfitError, UsageError
+from stepbench.executors.local import LocalExecutor
+from stepbench.executors.protocol import Lost, Stage
 from stepbench.records import Prompt
 from stepbench.runs import device, score_stream
 from stepbench.runs.clip_features import features_of_clips
@@ -89,12 +91,46 @@ def test_a_clip_that_ends_its_worker_costs_no_other_clip(workers: int, workplace
     tasks = [task("exit" if number == 5 else str(number)) for number in range(16)]
     done = {
         one.sample_key: scored
-        for one, scored in score_stream.score_with(toy_workers.make_scorer, tasks, workers=workers)
+        for one, scored in score_stream.score_with(toy_workers.make_scorer, tasks, executor=LocalExecutor(workers))
     }
     assert sorted(done) == sorted(one.sample_key for one in tasks)
     assert done["exit"].rows == []
     assert done["exit"].seconds == float("inf")
     assert all(done[str(number)].rows == [{"key": str(number)}] for number in range(16) if number != 5)
+
+
+class Forgetful:
+    """An executor that loses every batch with a certain clip in it."""
+
+    workers = 1
+    in_process = False
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+
+    def run_tasks(self, make_worker, tasks, *, stage, timeout=None):
+        assert stage == Stage.SCORE
+        for batch in tasks:
+            names = "".join(one.sample_key for one in batch)
+            if "5" in names:
+                self.lost.append(names)
+                yield batch, Lost("out of memory")
+            else:
+                yield batch, make_worker()(batch)
+
+
+def test_a_batch_that_is_lost_is_halved_until_one_clip_is_left(workplace):
+    import toy_workers
+
+    executor = Forgetful()
+    tasks = [task(str(number)) for number in range(8)]
+    done = {
+        one.sample_key: scored
+        for one, scored in score_stream.score_with(toy_workers.make_scorer, tasks, executor=executor)
+    }
+    assert executor.lost == ["4567", "45", "5"]
+    assert sorted(done) == list("01234567")
+    assert [key for key, scored in done.items() if scored.seconds == float("inf")] == ["5"]
 
 
 class Recorder:

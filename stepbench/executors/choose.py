@@ -1,0 +1,54 @@
+"""Which executor a command asked for, opened for as long as the command lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from stepbench.errors import UsageError
+from stepbench.executors.local import LocalExecutor, require_workers
+from stepbench.executors.protocol import Executor
+
+ExecutorName = Literal["local", "ray"]
+
+
+@contextmanager
+def open_executor(
+    name: str,
+    *,
+    workers: int = 1,
+    folder: Path,
+    device: str = "cpu",
+    address: str | None = None,
+    gpus_per_model: int | None = None,
+) -> Iterator[Executor]:
+    """The executor, until the block ends.
+
+    Args:
+        name: `local` or `ray`.
+        workers: Processes, or Ray actors.
+        folder: What the workers write into. Workers elsewhere must see it too.
+        device: Where the networks of metrics compute.
+        address: Of a Ray cluster; None starts one inside this process.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1 where there are any.
+
+    Raises:
+        UsageError: Options that do not go together, or another name.
+        EnvironmentUnfitError: Ray is not installed, or there is no such cluster.
+    """
+    require_workers(workers)
+    if name == "local":
+        if address is not None or gpus_per_model is not None:
+            raise UsageError(
+                "--ray-address and --gpus-per-model are for --executor ray", hint="add it, or leave them out"
+            )
+        yield LocalExecutor(workers)
+        return
+    if name != "ray":
+        raise UsageError(f"an executor is local or ray, got {name!r}")
+    from stepbench.executors.ray import ray_executor
+
+    with ray_executor(workers, folder, device=device, address=address, gpus_per_model=gpus_per_model) as executor:
+        yield executor

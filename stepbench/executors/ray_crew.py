@@ -1,0 +1,158 @@
+"""Ray actors at work on one list of tasks: who has which task, and what is done when one of them is lost."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepbench.errors import EnvironmentUnfitError
+from stepbench.executors.local import GRACE_SECONDS, MAX_START_FAILURES
+from stepbench.executors.protocol import Lost, Worker
+from stepbench.executors.ray_worker import Place, RayWorker
+
+TRIES = 3
+"""A task whose worker is lost is given to another so often in all; then it is the task that ends workers."""
+
+OUT_OF_MEMORY = "out of memory: the machine ended its worker"
+
+
+@dataclass
+class _Given:
+    """A task and how many workers were lost over it."""
+
+    task: Any
+    losses: int = 0
+
+
+@dataclass
+class _Slot:
+    """One actor, what it was asked, and the answer to come: None while it has nothing to do."""
+
+    actor: Any
+    answer: Any
+    given: _Given | None = None
+    deadline: float | None = None
+
+
+class Crew:
+    """So many actors, each replaced when it is lost.
+
+    Args:
+        ray: The connected module.
+        make_worker: Builds the worker, once per actor.
+        place: Where it is built.
+        gpus: GPUs per actor, on one machine.
+        timeout: Seconds a task may take.
+    """
+
+    def __init__(
+        self, ray: Any, make_worker: Callable[[], Worker], place: Place, *, gpus: float, timeout: float | None
+    ) -> None:
+        self._ray = ray
+        self._timeout = timeout
+        # A lost actor is not started anew by Ray: where its task goes is decided here.
+        self._actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(RayWorker)
+        # Stored once; it may hold the settings of a whole run.
+        self._order = ray.put(place), ray.put(make_worker)
+        self._start_failures = 0
+        self._waiting: deque[_Given] = deque()
+
+    def run(self, tasks: Sequence[Any], size: int) -> Iterator[tuple[Any, Any]]:
+        """Yield (task, result) as they finish; close it to end the actors before that."""
+        self._waiting.extend(_Given(task) for task in tasks)
+        slots: list[_Slot] = []
+        try:
+            slots += [self._start() for _ in range(size)]
+            while self._waiting or any(slot.given for slot in slots):
+                for slot in slots:
+                    if slot.answer is None and self._waiting:
+                        self._give(slot)
+                yield from self._collect(slots)
+        finally:
+            for slot in slots:
+                self._ray.kill(slot.actor)
+
+    def _start(self) -> _Slot:
+        actor = self._actor.remote()
+        return _Slot(actor, actor.build.remote(*self._order))
+
+    def _give(self, slot: _Slot) -> None:
+        slot.given = self._waiting.popleft()
+        slot.answer = slot.actor.work.remote(slot.given.task)
+        slot.deadline = None if self._timeout is None else time.monotonic() + self._timeout + GRACE_SECONDS
+
+    def _collect(self, slots: list[_Slot]) -> Iterator[tuple[Any, Any]]:
+        deadlines = [slot.deadline for slot in slots if slot.deadline is not None]
+        patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        asked = {slot.answer: slot for slot in slots if slot.answer is not None}
+        ready, _ = self._ray.wait(list(asked), timeout=patience)
+        for answer in ready:
+            yield from self._take(slots, asked[answer])
+        for slot in list(slots):
+            if slot.given and slot.deadline is not None and time.monotonic() >= slot.deadline:
+                yield slot.given.task, Lost(f"timed out after {self._timeout:g} s")
+                self._replace(slots, slot)
+
+    def _take(self, slots: list[_Slot], slot: _Slot) -> Iterator[tuple[Any, Any]]:
+        given = slot.given
+        try:
+            result = self._ray.get(slot.answer)
+        except self._ray.exceptions.RayTaskError as error:
+            # The actor lives: its answer could not be sent.
+            first_line = next(iter(str(error.cause).splitlines()), "")
+            result = Lost(f"{type(error.cause).__name__}: {first_line}")
+        except self._ray.exceptions.RayError as error:
+            self._replace(slots, slot)
+            if given is None:
+                self._count_start_failure(error)
+            else:
+                yield from self._lost(given, error)
+            return
+        slot.given = slot.answer = slot.deadline = None
+        if given is not None:
+            yield given.task, result
+        elif isinstance(result, Lost):
+            raise EnvironmentUnfitError(
+                f"a worker cannot be built: {result.reason}", hint="every machine needs the same stepbench, and Python"
+            )
+        elif result is not None:
+            raise result
+        else:
+            self._start_failures = 0
+
+    def _lost(self, given: _Given, error: Exception) -> Iterator[tuple[Any, Any]]:
+        given.losses += 1
+        if _is_out_of_memory(error):
+            # Elsewhere it would need as much. A batch of clips comes back in halves.
+            yield given.task, Lost(OUT_OF_MEMORY)
+        elif given.losses >= TRIES:
+            yield given.task, Lost(f"{given.losses} workers were lost over it; the last: {_reason(error)}")
+        else:
+            self._waiting.append(given)
+
+    def _replace(self, slots: list[_Slot], slot: _Slot) -> None:
+        self._ray.kill(slot.actor)
+        slots[slots.index(slot)] = self._start()
+
+    def _count_start_failure(self, error: Exception) -> None:
+        self._start_failures += 1
+        if self._start_failures >= MAX_START_FAILURES:
+            raise EnvironmentUnfitError(
+                f"Ray workers do not start: {_reason(error)}",
+                hint="try --executor local --workers 1 to see the error itself",
+            )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return type(error).__name__ == "OutOfMemoryError" or "NODE_OUT_OF_MEMORY" in str(error)
+
+
+def _reason(error: Exception) -> str:
+    """One line of the many that Ray writes."""
+    text = str(error)
+    if "node has died" in text or type(error).__name__ == "NodeDiedError":
+        return "its machine is gone"
+    return "its process died"

@@ -5,6 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import door
+from leaderboard.language import choose_language, words
+
+# File name of a page -> its icon; the first opens by default.
+PAGES = {
+    "overview": ":material/leaderboard:",
+    "model": ":material/model_training:",
+    "compare": ":material/balance:",
+    "gallery": ":material/compare:",
+    "human": ":material/how_to_vote:",
+    "history": ":material/timeline:",
+    "methods": ":material/functions:",
+    "submit": ":material/upload_file:",
+}
 
 
 def main() -> None:
@@ -13,11 +26,20 @@ def main() -> None:
     door.require_account("viewer")
     # Streamlit leaves a hand's breadth free above the title.
     st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; }</style>")
+    word = words("frame")
+    first = next(iter(PAGES))
     pages = [
-        st.Page("pages/overview.py", title="Leaderboard", icon=":material/leaderboard:", default=True),
-        st.Page("pages/gallery.py", title="Gallery", icon=":material/compare:", url_path="gallery"),
+        st.Page(
+            f"pages/{name}.py",
+            title=word(name),
+            icon=icon,
+            url_path="" if name == first else name,
+            default=name == first,
+        )
+        for name, icon in PAGES.items()
     ]
     st.navigation(pages, position="top").run()
+    choose_language()
 
 
 if __name__ == "__main__":

@@ -64,5 +64,14 @@ def select_pairs(
     )
 
 
+def ranked_samples(part: str, metric_id: str, direction: str) -> pd.DataFrame:
+    """Samples of a run that a metric has scored, best first; columns as `run_samples` and the metric's id."""
+    scores = run_scores(part)
+    if metric_id not in scores.columns:
+        return run_samples(part).head(0)
+    scored = run_samples(part).merge(scores[[metric_id]], on=["prompt_id", "seed"]).dropna(subset=[metric_id])
+    return scored.sort_values(metric_id, ascending=direction == "lower", kind="stable")
+
+
 def _samples(part: str) -> pd.DataFrame:
     return run_samples(part)[_SHARED + _OWN].merge(run_scores(part), on=["prompt_id", "seed"], how="left")

@@ -8,46 +8,41 @@ from typing import Any
 import streamlit as st
 
 from leaderboard.data import BoardData
+from leaderboard.language import words
 from leaderboard.widgets import choose
 from leaderboard.wording import plain
 
-_CARD_FIELDS = {
-    "formula": "Formula",
-    "source": "Source",
-    "sees": "Sees",
-    "blind_to": "Blind to",
-    "unit": "Unit",
-    "family": "Family",
-    "policy": "Frames and size",
-    "backbone": "Network",
-    "weights_hash": "Weights",
-    "id": "Metric id",
-}
-
-_STATISTICS = """
-**Mean and interval**: seeds of a prompt are averaged, translations of a prompt count as one; the interval is a 95 % t
-interval over prompts. **Rank interval**: every two runs are compared on the prompts that both have (paired t test, its
-p never below what flipping signs can give), with Holm's correction over all pairs in this table. The low end is 1 + the
-number of runs surely better, the high end leaves room for all that are not surely worse. **Scored** counts against the
-plan: a failed or refused sample is missing, never zero.
-"""
+CARD_FIELDS = (
+    *("formula", "source", "sees", "blind_to", "unit", "family", "level", "policy", "backbone", "weights_hash", "id"),
+)
+STATISTICS = ("stat_mean", "stat_rank", "stat_coverage", "stat_pairs", "stat_weighted", "stat_votes")
 
 
 def show(board: BoardData, table: dict[str, Any], metric_id: str) -> None:
     """An expander with the metric's definition, the statistics behind the table, and the recipe of one run."""
-    card = board.cards[metric_id]
-    with st.expander("How was this computed?", icon=":material/info:"):
-        st.markdown(f"#### {plain(card['title'])}")
-        st.markdown(
-            "\n".join(
-                f"- **{title}**: {plain(str(card[field]))}" for field, title in _CARD_FIELDS.items() if card.get(field)
-            )
-        )
-        st.markdown("#### Statistics")
-        st.markdown(_STATISTICS)
-        st.markdown("#### Recipe of a run")
-        run = choose("Run", table["runs"], key="recipe", format_func=lambda name: str(board.runs.label[name]))
+    word = words("methods")
+    with st.expander(word("how"), icon=":material/info:"):
+        show_card(board.cards[metric_id])
+        st.markdown(f"#### {word('statistics')}")
+        show_statistics()
+        st.markdown(f"#### {word('recipe')}")
+        run = choose(words("frame")("run"), table["runs"], key="recipe", format_func=lambda name: board.labels[name])
         st.json(run_recipe(board, table, run))
+
+
+def show_card(card: dict[str, Any]) -> None:
+    """A metric's card as a list."""
+    word, frame_word = words("methods"), words("frame")
+    lines = [f"- **{word('direction')}**: {frame_word(card['direction'])}"]
+    lines += [f"- **{word(field)}**: {plain(str(card[field]))}" for field in CARD_FIELDS if card.get(field)]
+    st.markdown(f"#### {plain(card['title'])}")
+    st.markdown("\n".join(lines))
+
+
+def show_statistics() -> None:
+    """What stands behind means, ranks, differences and votes."""
+    word = words("methods")
+    st.markdown("\n".join(f"- {word(key)}" for key in STATISTICS))
 
 
 def run_recipe(board: BoardData, table: dict[str, Any], run: str) -> dict[str, Any]:

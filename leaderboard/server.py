@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepbench.submissions.limits import MOST_MIB
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import FileResponse
@@ -25,9 +27,11 @@ async def clip(request: Request) -> FileResponse:
 
     from leaderboard.data import board_folder
 
-    name = request.path_params["name"]
-    path = board_folder() / "clips" / name[:2] / name
-    if not _CLIP.fullmatch(name) or not path.is_file():
+    folder, name = request.path_params["folder"], request.path_params["name"]
+    clips = board_folder().resolve() / "clips"
+    path = clips / folder / name
+    # The name alone decides the place; a link that lies there might still lead out of the board.
+    if not _CLIP.fullmatch(name) or folder != name[:2] or path.resolve() != path or not path.is_file():
         raise HTTPException(404)
     # The name is the hash of the content, so a browser may keep it for ever.
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
@@ -42,7 +46,7 @@ def main(address: str, port: int) -> None:
     from stepbench.board.read import BOARD_VARIABLE
 
     routes = [Route("/clips/{folder}/{name}", clip)]
-    run("app.py", routes, Path(os.environ[BOARD_VARIABLE]), address, port, named=False)
+    run("app.py", routes, Path(os.environ[BOARD_VARIABLE]), address, port, named=False, uploads=MOST_MIB)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 MEGABYTES = 4
-"""Largest upload, and largest message of a browser that votes. Tables of a board may be larger."""
+"""Largest message of a browser that votes. Tables of a board may be larger."""
 
 
-def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, port: int, *, named: bool) -> None:
+def run(
+    script: str,
+    routes: Sequence[BaseRoute],
+    folder: Path,
+    address: str,
+    port: int,
+    *,
+    named: bool,
+    uploads: int = MEGABYTES,
+) -> None:
     """Serve until SIGINT or SIGTERM; both are the ordinary end.
 
     Args:
@@ -24,6 +33,7 @@ def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, po
         routes: Beside those of the pages and of the gate.
         folder: Of the study or board.
         named: Whether even on this machine everybody gives a name.
+        uploads: MiB of the largest file that a page takes.
     """
     # Imported here, since it takes seconds in which Ctrl-C must work already.
     from starlette.middleware import Middleware
@@ -40,18 +50,18 @@ def run(script: str, routes: Sequence[BaseRoute], folder: Path, address: str, po
     app = App(Path(__file__).with_name(script), routes=[*routes, *joining], middleware=[gate])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app.run(config=_config(address, port, access, messages=MEGABYTES if named else None))
+        app.run(config=_config(address, port, access, uploads, messages=MEGABYTES if named else None))
     except KeyboardInterrupt:
         return
 
 
-def _config(address: str, port: int, access: Access, messages: int | None) -> dict[str, Any]:
+def _config(address: str, port: int, access: Access, uploads: int, messages: int | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "server.address": address,
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
-        "server.maxUploadSize": MEGABYTES,
+        "server.maxUploadSize": uploads,
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",

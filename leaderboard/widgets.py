@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from leaderboard import data
+from leaderboard.language import words
 from leaderboard.wording import plain, table_titles
 from stepbench.board.folder import BoardError
 
@@ -17,19 +18,26 @@ ALL = ""
 
 MOST_LISTED = 100
 
+CLEARED = (
+    *("category", "language", "metric", "a", "b", "sort", "page", "recipe", "show", "weight", "generator", "licence"),
+    *("coverage", "model", "run", "runs"),
+)
+"""Choices that lose their meaning in another table."""
+
 
 def board_or_guidance() -> data.BoardData | None:
     """The board; where there is none, or an empty one, the page says how to make one."""
+    word = words("frame")
     try:
         board = data.current_board()
     except BoardError as error:
-        st.title("Nothing to show yet")
+        st.title(word("nothing"))
         st.text(error.message[0].upper() + error.message[1:] + ".")
         _guidance()
         return None
     if board.runs.empty:
-        st.title("No finished run yet")
-        st.text(f"The board in {data.board_folder()} holds no finished run.")
+        st.title(word("no_run"))
+        st.text(word("no_run_in", folder=data.board_folder()))
         show_left_out(board)
         _guidance()
         return None
@@ -41,16 +49,26 @@ def show_left_out(board: data.BoardData) -> None:
     count = len(board.left_out)
     if count == 0:
         return
-    title = f"{count} run folders are not on the board" if count > 1 else "1 run folder is not on the board"
-    with st.expander(title, icon=":material/error:"):
+    word = words("frame")
+    with st.expander(word("left_out" if count > 1 else "left_out_one", n=count), icon=":material/error:"):
         rows = board.left_out.head(MOST_LISTED).map(plain).to_dict(orient="records")
         st.markdown("\n".join(f"- **{row['run']}** ({row['status']}): {row['reason']}" for row in rows))
         if count > MOST_LISTED:
-            st.caption(f"... and {count - MOST_LISTED} more; `stepbench leaderboard build` lists them all")
+            st.caption(word("left_out_more", n=count - MOST_LISTED))
+
+
+def show_advisories(board: data.BoardData, metric_ids: Sequence[str]) -> None:
+    """Known problems of the metrics, in amber."""
+    for metric_id in metric_ids:
+        for one in board.advisories.get(metric_id, []):
+            title = board.cards[metric_id]["title"]
+            st.warning(
+                f"**{plain(title)}**: {plain(one['problem'])} ({plain(one['source'])})", icon=":material/warning:"
+            )
 
 
 def _guidance() -> None:
-    st.markdown("Make runs with the built-in demo or with a generator of your own, build the board, and reload:")
+    st.markdown(words("frame")("guidance"))
     st.code(
         "stepbench demo\n"
         "stepbench run -M GENERATOR -t SUITE -o runs\n"
@@ -65,13 +83,14 @@ def choose_table(board: data.BoardData) -> dict[str, Any]:
     if "suite" not in st.query_params and remembered in board.tables:
         st.query_params["suite"] = remembered
     titles = table_titles(board.tables)
+    word = words("frame")
     table_id = choose(
-        "Suite",
+        word("suite"),
         list(titles),
         key="suite",
         format_func=titles.__getitem__,
-        clears=("category", "language", "metric", "a", "b", "sort", "page", "recipe"),
-        help="Only runs on the same prompts, seeds and clip size stand in one table.",
+        clears=CLEARED,
+        help=word("suite_help"),
     )
     st.session_state["remembered_suite"] = table_id
     return board.tables[table_id]
@@ -101,6 +120,36 @@ def choose(
     return chosen
 
 
+def choose_cut(table: Mapping[str, Any]) -> tuple[str, str]:
+    """All prompts, one category or one language: the cut and its group."""
+    word = words("frame")
+    chosen = {}
+    for kind, other, groups in (
+        ("category", "language", table["categories"]),
+        ("language", "category", table["languages"]),
+    ):
+        if len(groups) < 2:
+            chosen[kind] = ALL
+            continue
+        chosen[kind] = choose_pill(
+            word(f"cut_{kind}"),
+            [ALL, *groups],
+            # The parameter `lang` is the language of the pages, `language` that of the prompts.
+            key=kind,
+            format_func=group_title,
+            clears=(other,),
+        )
+    for kind in ("category", "language"):
+        if chosen[kind]:
+            return kind, chosen[kind]
+    return "all", ""
+
+
+def group_title(group: str) -> str:
+    """The text of a choice of category or language."""
+    return group or words("frame")("all")
+
+
 def choose_pill(
     label: str,
     options: Sequence[str],
@@ -121,6 +170,61 @@ def choose_pill(
         args=(key, clears),
     )
     return chosen
+
+
+def choose_many(
+    label: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    default: Sequence[str] = (),
+    most: int | None = None,
+    format_func: Callable[[str], str] = str,
+    clears: Sequence[str] = (),
+    help: str | None = None,
+) -> list[str]:
+    """A box of several choices, one query parameter `key` for each; unknown values in the address are dropped.
+
+    Args:
+        default: What is chosen where the address names none.
+        most: How many may be chosen.
+    """
+    wanted = [option for option in dict.fromkeys(st.query_params.get_all(key)) if option in options]
+    chosen = (wanted or list(default))[:most]
+    st.session_state[key] = chosen
+    st.multiselect(
+        label,
+        options,
+        key=key,
+        format_func=format_func,
+        max_selections=most,
+        help=help,
+        on_change=_to_address,
+        args=(key, clears),
+        placeholder=words("frame")("all"),
+    )
+    return chosen
+
+
+def choose_share(label: str, *, key: str, help: str | None = None) -> float:
+    """A slider from 0 to 100 %, as a share; the query parameter `key` holds per cent."""
+    wanted = st.query_params.get(key, "0")
+    percent = min(int(wanted), 100) if re.fullmatch("[0-9]{1,3}", wanted) else 0
+    st.session_state[key] = percent
+    st.slider(label, 0, 100, key=key, format="%d %%", help=help, on_change=_share_to_address, args=(key,))
+    return percent / 100
+
+
+def to_address(changes: Mapping[str, str | Sequence[str]], clears: Sequence[str] = ()) -> None:
+    """Change query parameters in one step: every change of the address is a stop of the browser's back button.
+
+    Args:
+        changes: Parameter -> value or values; empty ones are removed.
+        clears: Parameters to remove.
+    """
+    parameters: dict[str, Any] = {name: st.query_params.get_all(name) for name in st.query_params}
+    parameters |= changes
+    st.query_params.from_dict({name: value for name, value in parameters.items() if value and name not in clears})
 
 
 def ask_text(label: str, *, key: str, clears: Sequence[str] = ()) -> str:
@@ -152,9 +256,11 @@ def _seed(key: str, options: Sequence[str], default: str | None) -> str:
 
 
 def _to_address(key: str, clears: Sequence[str]) -> None:
-    parameters = st.query_params.to_dict() | {key: st.session_state[key]}
-    # In one step: every change of the address is a stop of the browser's back button.
-    st.query_params.from_dict({name: text for name, text in parameters.items() if text and name not in clears})
+    to_address({key: st.session_state[key]}, clears)
+
+
+def _share_to_address(key: str) -> None:
+    to_address({key: str(st.session_state[key] or "")})
 
 
 def _page_to_address(key: str) -> None:

@@ -13,11 +13,6 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
-def group_title(group: str) -> str:
-    """The text of a choice of category or language."""
-    return group or "All"
-
-
 def table_titles(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """table_id -> suite, selection and clip size in a line; the id stands behind where two lines would be equal."""
     titles = {table_id: _table_title(table) for table_id, table in tables.items()}

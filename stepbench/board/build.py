@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from stepbench import __version__
+from stepbench.board import gates as gate_files
+from stepbench.board.badges import badge_of
+from stepbench.board.clips_url import check_clips_url
+from stepbench.board.data_folder import Content, write_tables
 from stepbench.board.folder import SCHEMA, BoardFolder, folder_in_one_step
-from stepbench.board.part import FACTS, FINISHED, Part, take_in
-from stepbench.board.tables import SUMMARY_COLUMNS, group_parts, row_labels, table_card, table_summary
-from stepbench.canonical import canonical_json, sha256_json
+from stepbench.board.pairs import MOST_COMPARED
+from stepbench.board.part import FINISHED, Part, take_in
+from stepbench.board.studies import fingerprint, read_studies, study_places
+from stepbench.board.tables import group_parts
+from stepbench.canonical import sha256_json
 from stepbench.errors import IncompleteError, NothingSelectedError, StepbenchError, UsageError
 from stepbench.progress import track
 from stepbench.provenance import now
-from stepbench.runs.folder import RunFolder, write_atomically
+from stepbench.runs.folder import RunFolder
+from stepbench.submissions.withdrawals import read_withdrawals
 
 BROKEN = "broken"
-
-RUN_COLUMNS = (
-    "run",
-    "label",
-    "on_board",
-    "status",
-    "reason",
-    "table_id",
-    "part",
-    *FACTS,
-    *(f"n_{name}" for name in ("planned", "ok", "failed", "refused", "missing")),
-)
-"""Columns of `runs.parquet`, one row per run folder; a run that is left out has the first five alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +64,31 @@ class Built:
     unchanged: bool
 
 
-def build_board(runs: str | Path = "runs", out: str | Path = "board", *, suite: str | None = None) -> Built:
+def build_board(
+    runs: str | Path = "runs",
+    out: str | Path = "board",
+    *,
+    suite: str | None = None,
+    studies: str | Path | None = None,
+    gates: str | Path | None = None,
+    compared: int = MOST_COMPARED,
+    clips_url: str | None = None,
+) -> Built:
     """Build the board in `out` from every run folder in `runs`. Runs that have not changed since are not read again.
 
     Args:
         runs: Folder of run folders.
         out: Board folder; made if missing, replaced in one step if it holds a board.
         suite: Take only runs on the suite of this name.
+        studies: Folder of preference studies and files of votes; None for the studies inside `runs`.
+        gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); None for `gates` inside `runs`.
+        compared: Most runs of a table that are compared pair by pair, at least 2; the best ones where there are more.
+        clips_url: Address of the clips in an object store, with `{name}` for what lies below `clips/`; None serves them
+            from the board folder.
 
     Raises:
-        UsageError: There is no folder `runs`.
+        UsageError: There is no folder `runs`, `studies` or `gates`, fewer than two runs are to be compared, or
+            the address of the clips cannot be used.
         NothingSelectedError: No run is on the suite asked for.
         BoardError: `out` holds something else than a board, or is being built by another process.
         IncompleteError: The board cannot be saved; the old one stays in force.
@@ -90,12 +96,35 @@ def build_board(runs: str | Path = "runs", out: str | Path = "board", *, suite: 
     runs, board = Path(runs), BoardFolder(Path(out))
     if not runs.is_dir():
         raise UsageError(f"no folder of runs at {runs}", hint="give --runs DIR, or make a run: stepbench demo")
+    for option, place in (("studies", studies), ("gates", gates)):
+        if place is not None and not Path(place).is_dir():
+            raise UsageError(f"no folder of {option} at {place}", hint=f"give --{option} DIR, or leave it out")
+    if compared < 2:
+        raise UsageError(f"at least 2 runs are compared with each other, got {compared}")
+    address = check_clips_url(clips_url) if clips_url is not None else ""
     chosen = [path for path in sorted(runs.iterdir()) if _is_run(path) and (suite is None or _suite_of(path) == suite)]
     if suite is not None and not chosen:
         raise NothingSelectedError(f"no run in {runs} is on suite {suite!r}", hint="`stepbench list runs` names suites")
     with board.building():
         parts, left_out = _take_in_all(chosen, board)
-        return _put_in_force(board, parts, left_out)
+        verdicts = gate_files.read_gates(Path(gates) if gates is not None else runs / gate_files.FOLDER)
+        left_out += [
+            LeftOut(run=f"{gate_files.FOLDER}/{name}", status=BROKEN, reason=why)
+            for name, why in verdicts.broken.items()
+        ]
+        content = Content(
+            parts=parts,
+            folders={name: runs / name for name in parts},
+            badges={name: badge_of(runs / name) for name in parts},
+            withdrawn=read_withdrawals(runs),
+            left_out=[asdict(item) for item in left_out],
+            gates=verdicts.verdicts,
+            studies=read_studies(
+                study_places(runs if studies is None else Path(studies), vote_files=studies is not None)
+            ),
+            compared=compared,
+        )
+        return _put_in_force(board, content, left_out, address)
 
 
 def _is_run(path: Path) -> bool:
@@ -136,19 +165,18 @@ def _status(path: Path) -> str:
     return BROKEN if status in FINISHED else status
 
 
-def _put_in_force(board: BoardFolder, parts: Mapping[str, Part], left_out: Sequence[LeftOut]) -> Built:
-    names = {name: part.digest for name, part in parts.items()}
-    digest = sha256_json([SCHEMA, __version__, names, [[item.run, item.status, item.reason] for item in left_out]])
-    data = f"data-{digest[:16]}"
+def _put_in_force(board: BoardFolder, content: Content, left_out: Sequence[LeftOut], clips_url: str) -> Built:
+    parts = content.parts
+    data = f"data-{_digest(content)[:16]}"
     old = board.read_pointer() if _has_board(board) else {}
-    unchanged = old.get("data") == data and (board.path / data).is_dir()
+    unchanged = old.get("data") == data and old.get("clips_url", "") == clips_url and (board.path / data).is_dir()
     if unchanged:
         pointer = old
     else:
-        tables = group_parts(parts)
+        pairs = None
         if not (board.path / data).is_dir():
             with folder_in_one_step(board.path / data) as scratch:
-                _write_tables(scratch, tables, left_out)
+                pairs = write_tables(scratch, content, board)
         clips = {name for part in parts.values() for name in part.samples()["clip"].dropna()}
         pointer = {
             "kind": "stepbench board",
@@ -157,11 +185,12 @@ def _put_in_force(board: BoardFolder, parts: Mapping[str, Part], left_out: Seque
             "data": data,
             "runs": len(parts),
             "left_out": len(left_out),
-            "tables": len(tables),
+            "tables": len(group_parts(parts)),
             "clips": len(clips),
+            "clips_url": clips_url,
         }
         board.publish(pointer)
-        _sweep(board, [data, old.get("data")], clips)
+        _sweep(board, [data, old.get("data")], pairs, clips)
     return Built(
         path=board.path,
         runs=tuple(parts),
@@ -169,6 +198,23 @@ def _put_in_force(board: BoardFolder, parts: Mapping[str, Part], left_out: Seque
         tables=pointer["tables"],
         clips=pointer["clips"],
         unchanged=unchanged,
+    )
+
+
+def _digest(content: Content) -> str:
+    """Of all that the tables are made from."""
+    return sha256_json(
+        [
+            SCHEMA,
+            __version__,
+            {name: part.digest for name, part in content.parts.items()},
+            dict(content.badges),
+            dict(content.withdrawn),
+            list(content.left_out),
+            list(content.gates),
+            {name: fingerprint(study) for name, study in content.studies.items()},
+            content.compared,
+        ]
     )
 
 
@@ -181,50 +227,7 @@ def _has_board(board: BoardFolder) -> bool:
     return True
 
 
-def _write_tables(folder: Path, tables: Mapping[str, Mapping[str, Part]], left_out: Sequence[LeftOut]) -> None:
-    cards = _agreed_cards([part for parts in tables.values() for part in parts.values()])
-    rows = [
-        {
-            "run": name,
-            "label": labels[name],
-            "table_id": table_id,
-            "part": part.digest,
-            "on_board": True,
-            "status": part.status,
-            **part.facts,
-            **{f"n_{outcome}": count for outcome, count in part.summary["samples"].items()},
-        }
-        for table_id, parts in tables.items()
-        for labels in [row_labels(parts)]
-        for name, part in parts.items()
-    ]
-    rows += [
-        {"run": item.run, "label": item.run, "on_board": False, "status": item.status, "reason": item.reason}
-        for item in left_out
-    ]
-    pd.DataFrame(rows, columns=list(RUN_COLUMNS)).to_parquet(folder / "runs.parquet", index=False)
-    summaries = [table_summary(table_id, parts, cards) for table_id, parts in tables.items()]
-    filled = [summary for summary in summaries if not summary.empty]
-    summary = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(SUMMARY_COLUMNS))
-    summary.to_parquet(folder / "summary.parquet", index=False)
-    _write_json(folder / "tables.json", [table_card(table_id, parts) for table_id, parts in tables.items()])
-    _write_json(folder / "cards.json", cards)
-
-
-def _agreed_cards(parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
-    """metric_id -> the card that most runs have, so that one odd run cannot turn a table upside down."""
-    votes: dict[str, Counter[str]] = {}
-    for part in parts:
-        for metric_id, card in part.cards.items():
-            votes.setdefault(metric_id, Counter())[canonical_json(card)] += 1
-    return {metric_id: json.loads(counted.most_common(1)[0][0]) for metric_id, counted in votes.items()}
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _sweep(board: BoardFolder, data: Sequence[str | None], clips: set[str]) -> None:
+def _sweep(board: BoardFolder, data: Sequence[str | None], pairs: set[str] | None, clips: set[str]) -> None:
     """Remove what neither this board nor the one before it shows: a page may still be reading the latter."""
     kept = [name for name in data if name and (board.path / name).is_dir()]
     parts: set[str] = set()
@@ -235,4 +238,4 @@ def _sweep(board: BoardFolder, data: Sequence[str | None], clips: set[str]) -> N
         file = board.parts / digest / "samples.parquet"
         if file.is_file():
             wanted |= set(pd.read_parquet(file, columns=["clip"])["clip"].dropna())
-    board.sweep(data=kept, parts=parts, clips=wanted)
+    board.sweep(data=kept, parts=parts, pairs=pairs, clips=wanted)

@@ -1,8 +1,10 @@
 """The files of a board folder, and how a new board takes the place of the old one in one step.
 
     board.json              names the data folder in force; replaced atomically
-    data-<digest>/          tables of one build: runs.parquet, summary.parquet, tables.json, cards.json
+    data-<digest>/          tables of one build: runs, summary, pairs, covariances (Parquet); tables, cards, advisories,
+                            gates, studies (JSON)
     parts/<digest>/         one run: run.json, samples.parquet, scores.parquet; kept from build to build
+    pairs/<digest>/         two runs of one table compared; kept from build to build
     clips/<2 hex>/<sha256>.mp4   previews under neutral names, hard-linked from the run folders
 
 Data folders and parts are never changed once they have their name, so a page that is being drawn from the old board
@@ -24,7 +26,7 @@ from stepbench.errors import StepbenchError
 from stepbench.runs.folder import write_atomically
 from stepbench.runs.journal import saving
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the board's format; readers refuse what they do not know, and builders build it anew."""
 
 
@@ -39,6 +41,7 @@ class BoardFolder:
         self.path = path
         self.pointer = path / "board.json"
         self.parts = path / "parts"
+        self.pairs = path / "pairs"
         self.clips = path / "clips"
 
     def read_pointer(self) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class BoardFolder:
             strangers = [
                 entry.name
                 for entry in self.path.iterdir()
-                if entry.name not in ("parts", "clips") and not entry.name.startswith(("data-", "."))
+                if entry.name not in ("parts", "pairs", "clips") and not entry.name.startswith(("data-", "."))
             ]
             if strangers:
                 raise BoardError(
@@ -81,6 +84,7 @@ class BoardFolder:
                 )
         with saving(self.path):
             self.parts.mkdir(parents=True, exist_ok=True)
+            self.pairs.mkdir(exist_ok=True)
             self.clips.mkdir(exist_ok=True)
             handle = (self.path / ".building").open("w")
         with handle:
@@ -95,13 +99,17 @@ class BoardFolder:
         text = json.dumps({"schema": SCHEMA, **pointer}, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(self.pointer, text + "\n")
 
-    def sweep(self, *, data: Iterable[str], parts: Iterable[str], clips: Iterable[str]) -> None:
-        """Remove data folders, parts and clips that none of the given names stands for."""
+    def sweep(
+        self, *, data: Iterable[str], parts: Iterable[str], pairs: Iterable[str] | None, clips: Iterable[str]
+    ) -> None:
+        """Remove data folders, parts, pairs and clips that none of the given names stands for; None keeps all pairs."""
         kept = {self.path / name for name in data}
         kept |= {self.parts / name for name in parts}
+        kept |= set(self.pairs.iterdir()) if pairs is None else {self.pairs / name for name in pairs}
         wanted = {self.path / name for name in clips}
         with saving(self.path):
-            for folder in [*self.path.glob("data-*"), *self.path.glob(".data-*.tmp"), *self.parts.iterdir()]:
+            folders = [*self.path.glob("data-*"), *self.path.glob(".data-*.tmp")]
+            for folder in [*folders, *self.parts.iterdir(), *self.pairs.iterdir()]:
                 if folder not in kept:
                     shutil.rmtree(folder)
             for clip in self.clips.glob("*/*"):

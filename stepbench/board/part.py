@@ -1,10 +1,10 @@
-"""One run as the board keeps it: facts, aggregates, samples and scores, made once and reused while the run stands."""
+"""One run as the board keeps it: facts, aggregates, cost, samples and scores, made once and reused while it stands."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,8 @@ class Part:
         key: What two runs must share to stand in one table.
         cards: metric_id -> metric card.
         summary: As `summarize` made it from the rows; nothing is taken from the run's own aggregates.
+        cost: Seconds per clip (`seconds` with `low` and `high`), `stages` in seconds, `peak_memory_bytes` and `joules`;
+            None where the run did not measure it.
     """
 
     digest: str
@@ -83,6 +85,7 @@ class Part:
     key: dict[str, Any]
     cards: dict[str, dict[str, Any]]
     summary: dict[str, Any]
+    cost: dict[str, Any]
     folder: Path
 
     @property
@@ -128,6 +131,7 @@ def take_in(path: Path, board: BoardFolder) -> Part:
                 "facts": _facts(run),
                 "key": _key(run, samples),
                 "cards": run.metric_cards,
+                "cost": _cost(run),
             }
             text = json.dumps({**record, "summary": _summary(run)}, ensure_ascii=False, allow_nan=False)
             write_atomically(scratch / "run.json", text + "\n")
@@ -182,6 +186,13 @@ def _facts(run: Run) -> dict[str, Any]:
         "stepbench": environment["stepbench"] if environment else None,
     }
     return {name: None if found[name] is None else str(found[name]) for name in FACTS}
+
+
+def _cost(run: Run) -> dict[str, Any]:
+    from stepbench.reporting.costs import cost_of
+
+    cost = asdict(cost_of(run.name, run, run.generator_name))
+    return {name: cost[name] for name in ("seconds", "low", "high", "stages", "peak_memory_bytes", "joules")}
 
 
 def _key(run: Run, samples: pd.DataFrame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from stepbench.board.clips_url import clip_address
 from stepbench.board.folder import BoardFolder
 
 BOARD_VARIABLE = "STEPBENCH_BOARD"
@@ -45,15 +46,50 @@ class Board:
         return self._json("cards.json")
 
     def runs(self) -> pd.DataFrame:
-        """One row per run folder, those left out with their reason; see `stepbench.board.build.RUN_COLUMNS`."""
+        """One row per run folder, those left out with their reason; see `stepbench.board.data_folder.RUN_COLUMNS`."""
         return pd.read_parquet(self._data / "runs.parquet")
 
-    def summary(self) -> pd.DataFrame:
-        """One row per run, metric and cut; see `stepbench.board.tables.table_summary`."""
-        return pd.read_parquet(self._data / "summary.parquet")
+    def summary(
+        self, table_id: str | None = None, *, cut: str | None = None, group: str | None = None, run: str | None = None
+    ) -> pd.DataFrame:
+        """One row per run, metric and cut; see `stepbench.board.tables.table_summary`. Only what is asked for is read.
+
+        Three columns are for people: `interval`, `rank` and `scored`.
+        """
+        return self._rows("summary.parquet", table_id=table_id, cut=cut, group=group, run=run)
+
+    def covariances(self, table_id: str, *, cut: str, group: str) -> pd.DataFrame:
+        """One row per run: run, and `covariance` of the means of the table's metrics, packed by rows."""
+        return self._rows("covariances.parquet", table_id=table_id, cut=cut, group=group).loc[:, ["run", "covariance"]]
+
+    def pairs(
+        self,
+        table_id: str,
+        *,
+        run_a: str | None = None,
+        run_b: str | None = None,
+        metric_id: str | None = None,
+        cut: str | None = None,
+    ) -> pd.DataFrame:
+        """Paired differences (b - a) of the runs that the table card calls `compared`; see `stepbench.board.pairs`."""
+        return self._rows("pairs.parquet", table_id=table_id, run_a=run_a, run_b=run_b, metric_id=metric_id, cut=cut)
+
+    def advisories(self) -> dict[str, list[dict[str, Any]]]:
+        """metric_id -> known problems of the metric; see `stepbench.board.advisories`."""
+        return self._json("advisories.json")
+
+    def gates(self) -> list[dict[str, Any]]:
+        """Verdicts of gates, the newest last; see `stepbench.board.gates`."""
+        return self._json("gates.json")
+
+    def studies(self) -> list[dict[str, Any]]:
+        """What people said; see `stepbench.board.studies.study_record`."""
+        return self._json("studies.json")
 
     def samples(self, part: str) -> pd.DataFrame:
-        """One row per planned sample of a run, in plan order. `clip` is the path of its preview, or None.
+        """One row per planned sample of a run, in plan order. `clip` is its preview, or None.
+
+        A preview is a path in the board folder, or an address where the board was built with one for clips.
 
         Columns: prompt_id, seed, text, language, category, unit, outcome, error, clip, no_clip (why there is none),
         frames, fps, height, width, seconds_total.
@@ -61,11 +97,20 @@ class Board:
         Args:
             part: The run's `part` in `runs()`.
         """
-        return pd.read_parquet(self._files.parts / part / "samples.parquet")
+        samples = pd.read_parquet(self._files.parts / part / "samples.parquet")
+        address = self.info.get("clips_url", "")
+        if not address:
+            return samples
+        clips = [clip_address(address, name) if isinstance(name, str) else None for name in samples["clip"]]
+        return samples.assign(clip=pd.Series(clips, dtype=object))
 
     def scores(self, part: str) -> pd.DataFrame:
         """Long form: prompt_id, seed, metric_id, value (NaN unless `status` is `ok`), status, error."""
         return pd.read_parquet(self._files.parts / part / "scores.parquet")
+
+    def _rows(self, name: str, **wanted: str | None) -> pd.DataFrame:
+        filters = [(column, "==", value) for column, value in wanted.items() if value is not None]
+        return pd.read_parquet(self._data / name, filters=filters or None)
 
     def _json(self, name: str) -> Any:
         return json.loads((self._data / name).read_text(encoding="utf-8"))

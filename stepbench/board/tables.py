@@ -86,11 +86,11 @@ def table_summary(
     frame = pd.DataFrame([row for name, part in parts.items() for row in _aggregates(name, part)])
     if frame.empty:
         return pd.DataFrame(columns=list(SUMMARY_COLUMNS))
-    values = pd.concat([_values(name, part) for name, part in parts.items()], ignore_index=True)
+    values = pd.concat([run_values(name, part) for name, part in parts.items()], ignore_index=True)
     ranks = [
         _ranks(block, cards[metric_id]["direction"]).assign(metric_id=metric_id, cut=cut, group=group)
         for metric_id in values.metric_id.unique()
-        for cut, group, block in _cuts(values.loc[values.metric_id == metric_id])
+        for cut, group, block in cuts(values.loc[values.metric_id == metric_id])
     ]
     keys = ["run", "metric_id", "cut", "group"]
     ranked = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=[*keys, "rank_low", "rank_high"])
@@ -112,7 +112,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.nan if row[name] is None else row[name] for name in AGGREGATES}
 
 
-def _values(name: str, part: ScoredRun) -> pd.DataFrame:
+def run_values(name: str, part: ScoredRun) -> pd.DataFrame:
     """The run's good scores with the unit, category and language they count in."""
     samples, scores = part.samples(), part.scores()
     made = samples.loc[samples.outcome == "ok", ["prompt_id", "seed", "unit", "category", "language"]]
@@ -120,7 +120,8 @@ def _values(name: str, part: ScoredRun) -> pd.DataFrame:
     return good.merge(made, on=["prompt_id", "seed"]).assign(run=name)
 
 
-def _cuts(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def cuts(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """All values, then those of each category and of each language: cut, group, values."""
     yield ALL, "", values
     for cut in CUTS:
         for group, block in values.groupby(cut):

@@ -21,6 +21,10 @@ def build(
     runs: Path = Path("runs"),
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("board"),
     suite: Annotated[str | None, Parameter(name=["--suite", "-t"])] = None,
+    studies: Path | None = None,
+    gates: Path | None = None,
+    compared: int = 20,
+    clips_url: str | None = None,
     json: Json = False,
 ) -> int:
     """Compute everything the leaderboard shows from a folder of runs.
@@ -32,10 +36,14 @@ def build(
         runs: Folder of run folders.
         out: Board folder; made, or replaced in one step.
         suite: Take only runs on the suite of this name.
+        studies: Folder of preference studies or files of votes; by default the studies inside the folder of runs.
+        gates: Folder of verdicts (`stepbench gate ... --out FILE.json`); by default `gates` inside the folder of runs.
+        compared: Most runs of a table that are compared pair by pair; the best ones where there are more.
+        clips_url: Address of the clips in an object store that board/clips was copied to, with {name} for a clip.
     """
     from stepbench.board import build_board
 
-    built = build_board(runs, out, suite=suite)
+    built = build_board(runs, out, suite=suite, studies=studies, gates=gates, compared=compared, clips_url=clips_url)
     left_out = [asdict(item) for item in built.left_out]
     if json:
         print_records([asdict(built) | {"path": str(built.path), "left_out": left_out}])
@@ -78,4 +86,15 @@ def serve(
 
 leaderboard_command.command(
     "stepbench.cli.invite:invite_to_board", name="invite", help="Make, list or withdraw invitations to a board."
+)
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_check:check", name="check", help="Check a run that was handed in, and give it a badge."
+)
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_check:withdraw",
+    name="withdraw",
+    help="Withdraw a run; it stays visible, with the reason.",
+)
+leaderboard_command.command(
+    "stepbench.cli.leaderboard_export:export", name="export", help="Write the board as pages that need no server."
 )

@@ -43,8 +43,9 @@ def test_clips_are_hard_links_named_by_their_content(made_runs: Path, tmp_path: 
 def test_no_name_of_a_run_model_or_prompt_is_in_any_file_name(made_runs: Path, tmp_path: Path):
     build_board(made_runs, tmp_path / "board")
     names = {path.name for path in (tmp_path / "board").rglob("*")}
-    named = {"board.json", ".building", "parts", "clips", "run.json", "tables.json", "cards.json"}
-    named |= {f"{table}.parquet" for table in ("runs", "summary", "samples", "scores")}
+    named = {"board.json", ".building", "parts", "pairs", "clips", "run.json", "pair.parquet"}
+    named |= {f"{table}.json" for table in ("tables", "cards", "advisories", "gates", "studies")}
+    named |= {f"{table}.parquet" for table in ("runs", "summary", "pairs", "covariances", "samples", "scores")}
     assert all(re.fullmatch(r"(data-)?[0-9a-f]+(\.mp4)?", name) for name in names - named)
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+import pandas as pd
 import pytest
 from board_runs import NASTY, level, make_run, suite
 
@@ -164,3 +165,37 @@ def test_clips_come_in_ranges_and_nothing_else_comes_at_all(served: Served) -> N
     for path in ("clips/aa/board.json", "clips/%2e%2e/board.json", "clips/aa/..%2f..%2fboard.json", f"{name}x"):
         with pytest.raises(urllib.error.HTTPError, match="HTTP Error 40"):
             get(path)
+
+
+def test_filter_sort_follow_a_shared_address_and_download(page: Any, served: Served, tmp_path: Path) -> None:
+    page.goto(served.address)
+    page.get_by_role("radio", name="Wobble ↓").click()
+    page.get_by_role("heading", name="Wobble ↓").wait_for()
+    page.get_by_text("Filter runs and choose columns").click()
+    search = page.get_by_label("Search runs")
+    search.fill("right")
+    search.press("Enter")
+    page.get_by_label("Wobble: mean and 95 % interval of 1 runs; lower is better").wait_for()
+    said = parse_qs(urlsplit(page.url).query)
+    assert (said["metric"], said["find"]) == (["wobble@1:native"], ["right"])
+
+    other = page.context.browser.new_page()
+    other.goto(page.url)
+    other.get_by_label("Wobble: mean and 95 % interval of 1 runs; lower is better").wait_for()
+    assert other.get_by_label("Search runs").input_value() == "right"
+    other.close()
+
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "numbers.csv")
+    table = pd.read_csv(tmp_path / "numbers.csv")
+    assert set(table.run) == {"right"}
+    assert set(table.metric_id) == {"shine@1:native", "wobble@1:native"}
+    assert (table.low < table["mean"]).all()
+
+    page.get_by_role("radio", name="日本語").click()
+    page.get_by_role("heading", name="ランキング").wait_for()
+    assert "lang=ja" in page.url
+    page.goto(f"{served.address}/compare?lang=zh&runs=right&runs=left")
+    page.get_by_role("heading", name="对比").wait_for()
+    page.get_by_label("Shine 与 toy:right 的差值及 95 % 区间，共 1 行").wait_for()

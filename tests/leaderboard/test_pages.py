@@ -7,39 +7,14 @@ from pathlib import Path
 
 import pytest
 from board_runs import CATEGORIES, NASTY, level, make_run
-from streamlit.testing.v1 import AppTest
+from opened_pages import opened, pairs, parameter
 
 from stepbench.board import build_board
 from stepbench.board.read import BOARD_VARIABLE
 
-APP = Path(__file__).parents[2] / "leaderboard" / "app.py"
 
-
-def opened(page: str = "", /, **parameters: str) -> AppTest:
-    """A page after its first run, with the address's query parameters."""
-    app = AppTest.from_file(APP, default_timeout=60).run()
-    if page:
-        app.switch_page(f"pages/{page}.py")
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def pairs(app: AppTest) -> list[dict]:
-    """The data of every pair of clips on the page."""
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
-
-
-def parameter(app: AppTest, name: str) -> str | None:
-    """A query parameter of the page's address."""
-    values = app.query_params.get(name)
-    return values[0] if isinstance(values, list) else values
-
-
-@pytest.mark.parametrize("page", ["", "gallery"])
-@pytest.mark.parametrize("content", ["missing", "empty", "nothing finished", "torn"])
+@pytest.mark.parametrize("page", ["", "gallery", "model", "compare", "human", "history", "methods"])
+@pytest.mark.parametrize("content", ["missing", "nothing finished", "torn"])
 def test_without_a_board_every_page_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, page: str
 ):
@@ -67,13 +42,13 @@ def test_overview_shows_every_run_with_mean_interval_rank_and_coverage(shown: Pa
     assert wide["", "Generator"].tolist() == ["toy:best", "toy:second", "toy:twin", "toy:last"]
     assert wide["", "Scored"].tolist() == ["20/20", "20/20", "20/20", "18/20"]
     assert wide["", "Prompts"].tolist() == [10] * 4
-    assert wide["Shine ↑ (points)", "rank"].tolist() == ["1", "2–3", "2–3", "4"]
-    assert wide["Wobble ↓ (points)", "rank"].tolist() == ["1", "2–3", "2–3", "4"]
+    assert wide["Shine ↑ (points)", "Rank"].tolist() == ["1", "2–3", "2–3", "4"]
+    assert wide["Wobble ↓ (points)", "Rank"].tolist() == ["1", "2–3", "2–3", "4"]
     assert all(text.startswith("[") for text in wide["Shine ↑ (points)", "95 %"])
     assert one["rank"].tolist() == ["1", "2–3", "2–3", "4"]
     assert one["n_failed"].tolist() == [0, 0, 0, 1]
     assert one["n_refused"].tolist() == [0, 0, 0, 1]
-    assert len(app.get("vega_lite_chart")) == 1
+    assert len(app.get("vega_lite_chart")) == 2, "the metric, and quality against cost"
     assert len(app.get("download_button")) == 3
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from math import nan
 
+import numpy as np
 import pandas as pd
+import pytest
 from board_runs import card
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leaderboard import charts, wording
+from leaderboard.translation import Words
 
 ROWS = pd.DataFrame(
     {
@@ -49,11 +54,70 @@ def test_tables_with_the_same_words_are_told_apart_by_id():
 
 
 def test_whiskers_draw_one_interval_per_scored_run_in_the_given_order():
-    spec = charts.whiskers(ROWS, card("shine", "lower")).to_dict()
+    spec = charts.whiskers(ROWS, card("shine", "lower"), Words("charts", "en")).to_dict()
     (data,) = spec["datasets"].values()
     assert [row["label"] for row in data] == ["one", "two"]
     rule, point = spec["layer"]
     assert (rule["encoding"]["x"]["field"], rule["encoding"]["x2"]["field"]) == ("low", "high")
-    assert point["encoding"]["x"]["title"] == "Shine (points, lower is better)"
+    assert point["encoding"]["x"]["title"] == ["Shine", "points, lower is better"]
     assert point["encoding"]["y"]["sort"] is None
     assert spec["description"] == "Shine: mean and 95 % interval of 2 runs; lower is better"
+
+
+COSTS = ROWS.assign(seconds=[1.0, 2.0, 3.0], seconds_low=[0.9, 1.9, 2.9], seconds_high=[1.1, 2.1, 3.1])
+
+
+@pytest.mark.parametrize(
+    ("cost", "quality", "higher", "front"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], True, [True, True, False]),
+        ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], False, [True, False, False]),
+        ([2.0, 2.0, 2.0], [1.0, 1.0, 0.5], True, [True, True, False]),
+        ([], [], True, []),
+    ],
+    ids=["higher", "lower", "ties", "nothing"],
+)
+def test_front_holds_what_nothing_beats(cost: list[float], quality: list[float], higher: bool, front: list[bool]):
+    assert charts.pareto_front(np.array(cost), np.array(quality), higher=higher).tolist() == front
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12),
+    st.booleans(),
+)
+def test_front_agrees_with_the_definition(points: list[tuple[int, int]], higher: bool):
+    cost, quality = (np.array([point[axis] for point in points], dtype=float) for axis in (0, 1))
+    value = -quality if higher else quality
+    expected = [
+        not any(
+            c <= cost[i] and v <= value[i] and (c < cost[i] or v < value[i]) for c, v in zip(cost, value, strict=True)
+        )
+        for i in range(len(points))
+    ]
+    assert charts.pareto_front(cost, quality, higher=higher).tolist() == expected
+
+
+def test_quality_against_cost_draws_the_runs_that_have_both():
+    spec = charts.quality_cost(COSTS, card("shine"), Words("charts", "en")).to_dict()
+    assert spec["description"] == (
+        "Shine against seconds per clip of 2 runs; 2 of them are beaten by no other run in both"
+    )
+
+
+def test_timeline_colours_the_verdicts():
+    rows = ROWS.assign(
+        generator="g",
+        created_at=["2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00", "2026-01-03"],
+        verdict=["pass", "", ""],
+    )
+    spec = charts.timeline(rows.iloc[:2], card("shine"), Words("charts", "en")).to_dict()
+    (data,) = spec["datasets"].values()
+    assert [row["verdict"] for row in data] == ["pass", "–"]
+    assert spec["description"] == "Shine over time: 2 runs with 95 % intervals; higher is better"
+
+
+def test_differences_stand_around_the_line_of_no_difference():
+    rows = pd.DataFrame({"label": ["x"], "mean": [0.1], "low": [-0.1], "high": [0.3], "p": [0.4]})
+    spec = charts.differences(rows, card("shine"), "base", Words("charts", "en")).to_dict()
+    assert spec["layer"][0]["mark"]["type"] == "rule"
+    assert spec["layer"][2]["encoding"]["x"]["title"] == ["Difference: Shine", "points, higher is better"]

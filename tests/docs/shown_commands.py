@@ -17,6 +17,7 @@ _BLOCK = re.compile(
     r"(?P<body>.*?)^(?P=indent)```[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
+_OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<", "(", ")", ");"}
 _MARK = re.compile(r"<!--\s*(?P<kind>not run|slow|first):\s*(?P<text>.*?)-->", re.DOTALL)
 
 
@@ -89,12 +90,15 @@ def words(line: str) -> list[str]:
 def stepbench_calls(line: str) -> Iterator[list[str]]:
     """The arguments of each `stepbench` in a line, also behind `python -m` and `torchrun`."""
     call: list[str] | None = None
+    before = ";"
     for word in [*words(line), ";"]:
-        if word in {"&&", "||", "|", ";", "&", ">", ">>", "<", ")", ");"}:
+        if word in _OPERATORS:
             if call is not None:
                 yield [part for part in call if part != "--debug"]
             call = None
         elif call is not None:
             call.append(word)
-        elif word == "stepbench" or word.endswith("/stepbench"):
+        # Elsewhere the word is an argument, such as the name of an image.
+        elif word == "stepbench" and (before in _OPERATORS or before == "-m" or re.match(r"[A-Z_]+=", before)):
             call = []
+        before = word

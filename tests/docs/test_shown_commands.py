@@ -183,6 +183,7 @@ def test_blocks_are_read_with_their_marks():
     assert [*stepbench_calls(next(lines(gate.body))[0])] == [["gate", "runs/a", "--baseline", "runs/b"]]
     assert (gpu.not_run, gpu.line) == ("needs a GPU", 12)
     assert [*stepbench_calls(gpu.body)] == [["run", "-M", "command:a {prompt}"]]
+    assert [*stepbench_calls("podman build -t stepbench . && A=1 stepbench doctor")] == [["doctor"]]
     assert (policy.title, policy.body) == ("gate.toml", "alpha = 0.1\n")
 
 

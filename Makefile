@@ -11,13 +11,14 @@ INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 # In legs, for machines that are there for a short time only.
 BENCH_GPU := bench-gpu-step-video bench-gpu-vae bench-gpu-flow bench-gpu-distill bench-gpu-dpo
 
-.PHONY: help demo test test-slow lint format train-tiny bench-gpu $(BENCH_GPU) clean
+.PHONY: help demo test test-slow lint format docs train-tiny bench-gpu $(BENCH_GPU) clean
 
 help:
 	@echo "make demo        install and run the whole loop on the built-in world (offline, CPU, minutes)"
 	@echo "make test        install with the test extras and run the tests"
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make lint        ruff, pyright and the import contracts"
+	@echo "make docs        the documentation as a site, in site/"
 	@echo "make train-tiny  train the small models in the package (about four hours on one CPU core)"
 	@echo "make bench-gpu   speed and memory of the model and its training on a GPU; its legs: $(BENCH_GPU)"
 	@echo "make clean       remove .venv and caches; runs/ stays"
@@ -34,6 +35,11 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing with test extras into $(VENV) (the first time downloads PyTorch)"
 	@$(call INSTALL,'.[dev]')
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what the site needs into $(VENV) (the first time downloads PyTorch)"
+	@$(call INSTALL,'.[docs]')
+	@touch $@
 
 $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what training needs into $(VENV) (the first time downloads PyTorch)"
@@ -58,6 +64,10 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Look at it with `python -m http.server -d site`, or put it on any web server.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m mkdocs build --strict
 
 # Goes on where it was stopped; `.venv/bin/python -m stepbench.training.tiny --help` has more.
 train-tiny: $(VENV)/.installed-train

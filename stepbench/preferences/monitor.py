@@ -37,7 +37,7 @@ def win_rates(votes: pd.DataFrame, pairs: pd.DataFrame, protocol: Protocol, *, l
     waiting = {_key(*row) for row in zip(lacking["prompt_id"], lacking["model_1"], lacking["model_2"], strict=True)}
     counted = table[(table["kind"] == "real") & (table["dimension"] == main.id)]
     keys = zip(counted["prompt_id"], counted["model_a"], counted["model_b"], strict=True)
-    counted = counted[[_key(*key) not in waiting for key in keys]]
+    counted = counted.loc[[_key(*key) not in waiting for key in keys]]
     counted = counted[counted["excluded"].isna() & (counted["winner"] != "skip")]
     turned = counted["model_a"] > counted["model_b"]
     outcome = counted["winner"].map({"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5})

@@ -28,6 +28,8 @@ def test_a_study_from_the_first_command_to_the_last(stepbench: Callable[..., Any
     assert planned.code == 0
     assert planned.records()[0]["real"] == 6
     assert "planned 6 pairs" in planned.err
+    fresh = stepbench("prefs", "status", "studies/april", "--json")  # before the first vote
+    assert (fresh.code, fresh.records()[0]["win_rates"]) == (0, [])
     done = stepbench("prefs", "simulate", "studies/april", "--annotators", 5, "--seed", 1, "--json")
     assert (done.code, done.records()[0]["simulated"]) == (0, True)
     status = stepbench("prefs", "status", "studies/april", "--json")

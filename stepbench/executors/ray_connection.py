@@ -15,7 +15,7 @@ from typing import Any
 
 from stepbench.errors import EnvironmentUnfitError, UsageError
 
-ADDRESS = re.compile(r"auto|[^/:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+ADDRESS = re.compile(r"[^/:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 REACH_SECONDS = 10.0
 INSTALL = "pip install 'stepbench[ray]'"
 
@@ -32,7 +32,7 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
         UsageError: No address of a cluster.
         EnvironmentUnfitError: Ray is not installed, or does not answer.
     """
-    if address is not None and not ADDRESS.fullmatch(address):
+    if address is not None and not _is_address(address):
         raise UsageError(
             f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
         )
@@ -55,7 +55,7 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             if address is not None:
                 _reach(address)
             ray.init(**options)
-        except (RuntimeError, ValueError, OSError, OverflowError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise EnvironmentUnfitError(
                 f"Ray cannot be reached at {address or 'this machine'}: {type(error).__name__}: {error}",
                 hint="`ray status` shows whether a cluster is up; without --ray-address one is started here",
@@ -65,6 +65,10 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             # Ray ends the process at once; here the run must first note that it was interrupted.
             signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
+
+
+def _is_address(text: str) -> bool:
+    return text == "auto" or (ADDRESS.fullmatch(text) is not None and 0 < int(text.rpartition(":")[2]) < 2**16)
 
 
 def _reach(address: str) -> None:

@@ -17,6 +17,7 @@ from stepbench.costs.energy import Counter, EnergyMeter
 from stepbench.costs.measures import cost_card, fixed_measures
 from stepbench.costs.summary import Acceptance, summarize_costs
 from stepbench.errors import NothingSelectedError, Refused, UsageError
+from stepbench.executors.local import LocalExecutor
 from stepbench.generators.protocol import Clip
 from stepbench.records import GeneratorCard
 from stepbench.runs.sample_worker import forget_peak_memory, peak_memory_bytes
@@ -228,11 +229,11 @@ def test_energy_of_a_clip_stands_in_its_row_with_one_worker_only(suite, monkeypa
     assert (joules["measure"], joules["mean"], joules["from"]) == ("joules", 7.0, ["nvml"])
     makers = []
 
-    def no_tasks(make_worker, tasks, **_):
+    def no_tasks(self, make_worker, tasks, **_):
         makers.append(make_worker)
         yield from ()
 
-    monkeypatch.setattr("stepbench.runs.generate.run_tasks", no_tasks)
+    monkeypatch.setattr(LocalExecutor, "run_tasks", no_tasks)
     sb.run("world:exact", suite, metrics=[], workers=2, run_id="two")
     assert makers[0].keywords == {"alone": False}
 

@@ -106,4 +106,4 @@ def test_workers_do_not_go_with_ranks(stepbench, monkeypatch):
     monkeypatch.setattr("stepbench.cli.run.on_all_ranks", lambda spec, _, work: work(make_generator(spec)))
     ended = stepbench("run", "-M", "step-video:tiny", "-t", "moving-shapes", "--ulysses", 2, "--workers", 2)
     assert ended.code == 2
-    assert "--workers and --timeout cannot be given" in ended.err
+    assert "--workers, --timeout and Ray do not go with it" in ended.err

@@ -112,6 +112,7 @@ def test_ranks_that_nobody_needs_are_refused_by_all_and_said_once(on_ranks_of, m
     assert ended.code == 2
     assert "takes 1 process, but 2 were started\n  hint: start torchrun" in ended.err
     # The other one leaves the word to the first; torchrun ends it in this way.
+    assert second.wait_until(second.log.exists)
     assert "takes 1 process" not in second.signal(signal.SIGTERM).err
 
 

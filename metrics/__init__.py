@@ -16,6 +16,8 @@ from metrics.registry import METRICS, OFFLINE, build, describe
 if TYPE_CHECKING:
     from metrics import functional
     from metrics.base import ClipMetric
+    from metrics.clip_stream import ClipStream
+    from metrics.frame_metric import FrameMetric
     from metrics.scoring import ClipScore, score_view
     from metrics.view import ClipView
 
@@ -24,7 +26,9 @@ __all__ = [
     "OFFLINE",
     "ClipMetric",
     "ClipScore",
+    "ClipStream",
     "ClipView",
+    "FrameMetric",
     "MetricCard",
     "MetricError",
     "build",
@@ -36,7 +40,9 @@ __all__ = [
 _LAZY = {
     "ClipMetric": "metrics.base",
     "ClipScore": "metrics.scoring",
+    "ClipStream": "metrics.clip_stream",
     "ClipView": "metrics.view",
+    "FrameMetric": "metrics.frame_metric",
     "score_view": "metrics.scoring",
 }
 

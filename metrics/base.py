@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from torchmetrics import Metric
 
 from metrics.card import MetricCard
 from metrics.errors import MetricError, MissingInputError, UndefinedScoreError
-from metrics.functional.checks import check_batch, check_frames, check_pair
+from metrics.functional.checks import check_batch, check_length, check_pair
 from metrics.view import ClipView
 
 
@@ -59,6 +59,13 @@ class ClipMetric(Metric, ABC):
     def score(self, view: ClipView) -> float:
         """The value of one clip. Inputs named by the card are present and of the right shape."""
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Which frames of a clip of so many count, in rising order; all of them, unless a subclass says less.
+
+        A view of these frames alone must have the value of the whole clip: then scoring a run holds no others.
+        """
+        return range(frames)
+
     def note(self, view: ClipView) -> str:
         """What a person should know beside the value of a clip that has one; usually nothing."""
         return ""
@@ -71,18 +78,42 @@ class ClipMetric(Metric, ABC):
             MissingInputError: The card needs something that the view lacks.
             UndefinedScoreError: The metric has no finite value on this clip.
         """
-        check_frames(view.frames, self.min_frames, self.card.name)
+        self.check_length(len(view.frames))
+        self.check_needs({need for need in _ARGUMENT_OF if getattr(view, need) is not None})
+        if "reference" in self.card.needs and view.reference is not None:
+            check_pair(view.frames, view.reference)
+        return self.checked_value(self.score(view), view.frames.shape)
+
+    def check_length(self, frames: int) -> None:
+        """Refuse a clip of too few frames.
+
+        Raises:
+            ClipError: Naming both numbers.
+        """
+        check_length(frames, self.min_frames, self.card.name)
+
+    def check_needs(self, given: Collection[str]) -> None:
+        """Refuse a clip that comes without what the card needs.
+
+        Raises:
+            MissingInputError: Naming what it lacks.
+        """
         for need in self.card.needs:
-            if getattr(view, need) is None:
+            if need not in given:
                 raise MissingInputError(
                     f"{self.card.name} needs a {need.replace('_', ' ')} for every clip, and got none",
                     hint=f"give update() its `{_ARGUMENT_OF[need]}`, or leave {self.card.name} out",
                 )
-        if "reference" in self.card.needs and view.reference is not None:
-            check_pair(view.frames, view.reference)
-        value = float(self.score(view))
+
+    def checked_value(self, score: float, shape: Sequence[int]) -> float:
+        """The value of a clip of this shape.
+
+        Raises:
+            UndefinedScoreError: It is not finite.
+        """
+        value = float(score)
         if not math.isfinite(value):
-            raise UndefinedScoreError(f"{self.card.name} is {value} on a clip of shape {tuple(view.frames.shape)}")
+            raise UndefinedScoreError(f"{self.card.name} is {value} on a clip of shape {tuple(shape)}")
         return value
 
     def update(

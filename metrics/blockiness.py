@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.blockiness import clip_blockiness
+from metrics.frame_metric import FrameMetric
+from metrics.functional.blockiness import frame_blockiness
 from metrics.view import ClipView
 
 
-class Blockiness(ClipMetric):
+class Blockiness(FrameMetric):
     """How much steeper luma is across the borders of 8 x 8 blocks than elsewhere; 1 where no grid can be seen.
 
     Example:
@@ -38,6 +40,6 @@ class Blockiness(ClipMetric):
         responses={"shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Blockiness of one clip."""
-        return clip_blockiness(view.luma)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Blockiness of each frame."""
+        return frame_blockiness(view.luma)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.borders import clip_black_borders
+from metrics.frame_metric import FrameMetric
+from metrics.functional.borders import clip_black_borders, lit_lines
 from metrics.view import ClipView
 
 
-class BlackBorders(ClipMetric):
+class BlackBorders(FrameMetric):
     """Share of the frame that is black bars: letterbox, pillarbox, or both.
 
     Example:
@@ -40,6 +42,10 @@ class BlackBorders(ClipMetric):
         responses={"shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Which rows and columns are lit in any of the frames."""
+        return lit_lines(view.luma)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Black borders of one clip."""
-        return clip_black_borders(view.luma)
+        return clip_black_borders(measured, view.frames.shape[-2])

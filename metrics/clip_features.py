@@ -12,6 +12,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from metrics.backbones import registry
+from metrics.backbones.clip_sampling import frames_seen
 from metrics.backbones.protocol import FrameBackbone, VideoBackbone
 from metrics.errors import MetricError
 
@@ -55,6 +56,10 @@ class FramesSideBySide:
             )
         return self._backbone.frame_features(chosen.flatten(0, 1)).reshape(len(clips), -1)
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Those of the backbone."""
+        return frames_seen(self._backbone, frames)
+
 
 class BackbonesSideBySide:
     """Several backbones as one whose features stand side by side, as of one architecture at several random seeds.
@@ -85,6 +90,10 @@ class BackbonesSideBySide:
     def features(self, clips: UInt8[Tensor, "batch time 3 height width"]) -> Float32[Tensor, "batch dimensions"]:
         """The features of every backbone, one row per clip."""
         return torch.cat([one.features(clips) for one in self._backbones], dim=1)
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Those of any of the backbones, whose policies are one."""
+        return frames_seen(self._backbones[0], frames)
 
 
 class Handle:

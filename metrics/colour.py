@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.colour import clip_colourfulness, clip_saturation
+from metrics.frame_metric import FrameMetric
+from metrics.functional.colour import frame_colourfulness, frame_saturation
 from metrics.view import ClipView
 
 
-class Saturation(ClipMetric):
+class Saturation(FrameMetric):
     """Mean saturation of a clip's pixels, as in HSV.
 
     Example:
@@ -38,12 +40,12 @@ class Saturation(ClipMetric):
         responses={"shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Saturation of one clip."""
-        return clip_saturation(view.pixels)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Saturation of each frame."""
+        return frame_saturation(view.pixels)
 
 
-class Colourfulness(ClipMetric):
+class Colourfulness(FrameMetric):
     """How colourful people find a picture, by a formula fitted to their judgements; about 0 for grey, 100 for very.
 
     Colourful is not good: a desert is not, a market is. A drift between versions on equal prompts tells, and a fall
@@ -75,6 +77,6 @@ class Colourfulness(ClipMetric):
         responses={"blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Colourfulness of one clip."""
-        return clip_colourfulness(view.pixels)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Colourfulness of each frame."""
+        return frame_colourfulness(view.pixels)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.consistency import clip_consistency
+from metrics.frame_metric import FrameMetric
+from metrics.functional.consistency import frame_descriptors, similarities
 from metrics.view import ClipView
 
 
-class FrameConsistency(ClipMetric):
+class FrameConsistency(FrameMetric):
     """Cosine similarity of each frame's colour layout to its neighbour's and to the first frame's.
 
     The weight-free sibling of consistency by CLIP or DINO features: frames are described by 8 x 8 cells of mean colour
@@ -44,6 +46,9 @@ class FrameConsistency(ClipMetric):
         responses={"flicker": "down", "jitter": "down", "shuffle": "down", "reverse": "same", "frozen": "up"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Frame consistency of one clip."""
-        return clip_consistency(view.pixels)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """How alike each frame is to its neighbour and to the first frame of the clip."""
+        descriptors = frame_descriptors(view.pixels)
+        first, last = view.carried[id(self)] if view.start else (descriptors[0], None)
+        view.carried[id(self)] = first, descriptors[-1:]
+        return similarities(descriptors if last is None else np.concatenate([last, descriptors]), first)

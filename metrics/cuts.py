@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.cuts import clip_scene_cuts
+from metrics.frame_metric import FrameMetric
+from metrics.functional.cuts import clip_scene_cuts, histogram_steps
 from metrics.view import ClipView
 
 
-class SceneCuts(ClipMetric):
+class SceneCuts(FrameMetric):
     """How often the colours of a clip change at once, as they do at a cut.
 
     Prompts mostly ask for one continuous shot, so a cut is a defect unless the prompt wants it.
@@ -43,6 +45,10 @@ class SceneCuts(ClipMetric):
         responses={"reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Distances of neighbouring histograms."""
+        return histogram_steps(view.linked_pixels)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Scene cuts of one clip."""
-        return clip_scene_cuts(view.pixels)
+        return clip_scene_cuts(measured)

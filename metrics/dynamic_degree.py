@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from metrics.card import MetricCard
 from metrics.flow_metric import FlowMetric
-from metrics.functional.dynamic_degree import check_sampled, clip_dynamic_degree, sampling_step
+from metrics.functional.dynamic_degree import check_sampled, clip_dynamic_degree, moving_pairs, sampling_step
 from metrics.view import ClipView
 
 
@@ -44,8 +46,18 @@ class DynamicDegree(FlowMetric):
         responses={"shuffle": "up", "frozen": "down"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Dynamic degree of one clip: 0 or 1."""
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Which pairs of sampled frames move."""
         step = sampling_step(view.fps)
-        check_sampled(len(view.frames), step)
-        return clip_dynamic_degree(view.flow(self.estimator, step), view.fps)
+        if step == 1:
+            return moving_pairs(view.flow(self.estimator), view.fps)
+        sampled = view.pixels[-view.start % step :: step]
+        if view.start:
+            sampled = np.concatenate([view.carried[id(self)], sampled])
+        view.carried[id(self)] = sampled[-1:].copy()
+        return moving_pairs(self.estimator(sampled), view.fps) if len(sampled) > 1 else np.zeros(0, dtype=bool)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
+        """Dynamic degree of one clip: 0 or 1."""
+        check_sampled(view.start + len(view.frames), sampling_step(view.fps))
+        return clip_dynamic_degree(measured)

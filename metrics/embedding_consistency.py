@@ -6,10 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
+
 from metrics.backbones.frame_encoder import FrameEncoder, find_encoder
-from metrics.base import ClipMetric
+from metrics.backbones.frame_recipe import FRAMES_AT_ONCE
 from metrics.card import MetricCard
-from metrics.functional.vector_consistency import vector_consistency
+from metrics.frame_metric import FrameMetric
+from metrics.functional.vector_consistency import vector_similarities
 from metrics.view import ClipView
 from metrics.weights import find_weights
 
@@ -17,7 +21,7 @@ _FORMULA = "mean over t >= 2 of (max(0, cos(f[t], f[t-1])) + max(0, cos(f[t], f[
 _SOURCE = "VBench: Huang et al., CVPR 2024"
 
 
-class _VectorConsistency(ClipMetric):
+class _VectorConsistency(FrameMetric):
     """Mean cosine of each frame's vector to its neighbour's and to the first frame's, clipped at 0.
 
     Args:
@@ -53,11 +57,17 @@ class _VectorConsistency(ClipMetric):
         """See the base; looks for the default weights."""
         find_weights(cls.default_weights)
 
-    def score(self, view: ClipView) -> float:
-        """The consistency of one clip."""
+    def frames_at_once(self, height: int, width: int) -> int:
+        """As many as the network sees at a time."""
+        return FRAMES_AT_ONCE
+
+    def measure(self, view: ClipView) -> np.ndarray:
+        """How alike each frame is to its neighbour and to the first frame of the clip."""
         encoder = self.encoder
         vectors = view.once(("frame encoder", encoder), lambda: encoder.embed_clip(view.frames))
-        return vector_consistency(vectors)
+        first, last = view.carried[id(self)] if view.start else (vectors[0], vectors[:0])
+        view.carried[id(self)] = first, vectors[-1:]
+        return vector_similarities(torch.cat([last, vectors]), first).numpy()
 
 
 class SubjectConsistency(_VectorConsistency):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.flicker import clip_flicker
+from metrics.frame_metric import FrameMetric
 from metrics.view import ClipView
 
 
-class Flicker(ClipMetric):
+class Flicker(FrameMetric):
     """Mean absolute difference of neighbouring frames, as a fraction of full scale.
 
     1 minus this value is VBench's temporal flickering score on the same frames (VBench applies it to clips that pass a
@@ -51,6 +52,6 @@ class Flicker(ClipMetric):
         },
     )
 
-    def score(self, view: ClipView) -> float:
-        """Flicker of one clip."""
-        return clip_flicker(view.frame_steps)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean absolute difference of each pair of neighbours."""
+        return view.frame_steps

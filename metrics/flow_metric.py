@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, get_args
 
-from metrics.base import ClipMetric
 from metrics.errors import MetricError
+from metrics.frame_metric import FrameMetric
 from metrics.functional.flow import FlowEstimator, dis_flow
 
 FlowName = Literal["dis", "raft"]
@@ -15,7 +15,7 @@ DIS_POLICY = "max256-dis"
 """How cards say that flow is that of DIS; RAFT's own policy takes its place."""
 
 
-class FlowMetric(ClipMetric):
+class FlowMetric(FrameMetric):
     """A clip metric on optical flow: of DIS, which needs no weights, or of RAFT, whose card has another id.
 
     Args:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from metrics.backbones.arithmetic import Precision, check_precision
 from metrics.backbones.lpips_network import Net, load_lpips
-from metrics.base import ClipMetric
 from metrics.card import MetricCard
-from metrics.functional.lpips import clip_lpips
+from metrics.frame_metric import FrameMetric
+from metrics.functional.lpips import frame_lpips, frames_at_once
 from metrics.view import ClipView
 
 
-class LPIPS(ClipMetric):
+class LPIPS(FrameMetric):
     """How different a clip looks from its reference, to features of a network that people's judgements have weighted.
 
     Numbers are those of the `lpips` package, version 0.1, per frame at native size; mean over frames, then over clips.
@@ -65,7 +67,11 @@ class LPIPS(ClipMetric):
         policy = f"native-{net}" + ("-bf16" if precision == "bf16" else "")
         self.card = replace(type(self).card, policy=policy, backbone=f"lpips-{net}", weights_hash=found)
 
-    def score(self, view: ClipView) -> float:
-        """LPIPS of one clip."""
+    def frames_at_once(self, height: int, width: int) -> int:
+        """As many as go through the network together."""
+        return frames_at_once(height, width)
+
+    def measure(self, view: ClipView) -> np.ndarray:
+        """LPIPS of each frame."""
         assert view.reference is not None
-        return clip_lpips(view.frames, view.reference, self.net, self.precision)
+        return frame_lpips(view.frames, view.reference, self.net, self.precision).numpy()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
+from metrics.frame_metric import FrameMetric
 from metrics.functional.luma_flicker import clip_luma_flicker
 from metrics.view import ClipView
 
 
-class LumaFlicker(ClipMetric):
+class LumaFlicker(FrameMetric):
     """Mean absolute second difference of the frames' mean luma, as a fraction of full scale.
 
     Brightness that goes up and down from frame to frame counts; a fade at constant speed does not, nor does motion, as
@@ -43,6 +45,10 @@ class LumaFlicker(ClipMetric):
         responses={"noise": "up", "flicker": "up", "reverse": "same", "frozen": "down"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean luma of each frame, in levels."""
+        return view.brightness
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Luma flicker of one clip."""
-        return clip_luma_flicker(view.luma)
+        return clip_luma_flicker(measured)

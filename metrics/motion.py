@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.motion import clip_motion_magnitude
+from metrics.frame_metric import FrameMetric
+from metrics.functional.motion import clip_motion_magnitude, mean_motion
 from metrics.view import ClipView
 
 
-class MotionMagnitude(ClipMetric):
+class MotionMagnitude(FrameMetric):
     """Mean length of the optical flow, in pixels per step of a clip with short side 256 at 8 frames per second.
 
     The same scene at twice the size, or at twice the frame rate, has the same value. A clip of unknown frame rate is
@@ -42,6 +44,10 @@ class MotionMagnitude(ClipMetric):
         responses={"jitter": "up", "shuffle": "up", "reverse": "same", "frozen": "down"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean length of the flow of each pair of neighbours, in pixels."""
+        return mean_motion(view.forward_flow)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Motion magnitude of one clip."""
-        return clip_motion_magnitude(view.forward_flow, view.fps)
+        return clip_motion_magnitude(measured, view.fps, min(view.flow_pixels.shape[1:3]))

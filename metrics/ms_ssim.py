@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.ms_ssim import clip_ms_ssim
+from metrics.frame_metric import FrameMetric
+from metrics.functional.ms_ssim import frame_ms_ssim
 from metrics.view import ClipView
 
 
-class MSSSIM(ClipMetric):
+class MSSSIM(FrameMetric):
     """How alike a clip and its reference are at five scales, from native size down to a sixteenth.
 
     The definition and weights of Wang et al. (2003), per RGB channel, over windows that lie inside the frame; mean over
@@ -53,6 +55,6 @@ class MSSSIM(ClipMetric):
         },
     )
 
-    def score(self, view: ClipView) -> float:
-        """MS-SSIM of one clip."""
-        return clip_ms_ssim(view.pixels, view.reference_pixels)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """MS-SSIM of each frame."""
+        return frame_ms_ssim(view.pixels, view.reference_pixels)

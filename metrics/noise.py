@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.noise import clip_noise_level
+from metrics.frame_metric import FrameMetric
+from metrics.functional.noise import clip_noise_level, frame_noise
 from metrics.view import ClipView
 
 
-class NoiseLevel(ClipMetric):
+class NoiseLevel(FrameMetric):
     """Estimated standard deviation of the noise in luma, in levels of 255.
 
     Exact for white noise on smooth content. Texture as fine as two pixels is taken for noise, so that a clip that is
@@ -40,6 +42,10 @@ class NoiseLevel(ClipMetric):
         responses={"noise": "up", "shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Noise of each frame, not scaled."""
+        return frame_noise(view.luma)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Noise level of one clip."""
-        return clip_noise_level(view.luma)
+        return clip_noise_level(measured)

@@ -9,16 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from metrics.backbones.frame_recipe import FRAMES_AT_ONCE
 from metrics.backbones.prompt_tower import PromptTower, find_tower
 from metrics.backbones.scripts import east_asian
 from metrics.base import ClipMetric
 from metrics.card import MetricCard
 from metrics.errors import MetricError, UndefinedScoreError
+from metrics.frame_metric import FrameMetric
 from metrics.functional.prompts import PromptMargin, margin_over, prompt_margin
 from metrics.view import ClipView
 from metrics.weights import WEIGHTS, find_weights
@@ -59,10 +62,6 @@ class _PromptMetric(ClipMetric):
     def _card(self, tower: PromptTower) -> MetricCard:
         return replace(type(self).card, backbone=tower.name, weights_hash=tower.weights_hash, policy=tower.policy)
 
-    def _vectors(self, view: ClipView) -> Float64[Tensor, "seen d"]:
-        tower = self.tower
-        return view.once(("prompt tower", tower), lambda: tower.embed_clip(view.frames))
-
     def _prompt(self, view: ClipView) -> str:
         prompt = view.prompt or ""
         if not prompt.strip():
@@ -71,7 +70,23 @@ class _PromptMetric(ClipMetric):
         return prompt
 
 
-class PromptScore(_PromptMetric):
+class _ClipAndPrompt(_PromptMetric, FrameMetric):
+    """A metric of the vectors of frames, or of the one of the clip, and those of texts."""
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Those that the tower sees."""
+        return self.tower.frames_seen(frames)
+
+    def frames_at_once(self, height: int, width: int) -> int:
+        """As many as the tower sees at a time."""
+        return self.tower.frames_at_once
+
+    def _vectors(self, view: ClipView) -> Float64[Tensor, "seen d"]:
+        tower = self.tower
+        return view.once(("prompt tower", tower), lambda: tower.embed_clip(view.frames))
+
+
+class PromptScore(_ClipAndPrompt):
     """Mean over frames of 100 max(0, cos(frame, prompt)); `margin` tells how much of it is owed to the own prompt.
 
     Vectors of clips and prompts are kept: `cosine` and `margin` are about all clips seen, in all processes.
@@ -86,14 +101,15 @@ class PromptScore(_PromptMetric):
         for state in _STATES:
             self.add_state(state, [], dist_reduce_fx="cat")
 
-    def score(self, view: ClipView) -> float:
-        """The score of one clip.
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Score of each frame.
 
         Raises:
             UndefinedScoreError: The tower cannot read the prompt.
         """
         text = self.tower.embed_text(self._prompt(view))
-        return float(100 * (self._vectors(view) @ text).clamp(0, 1).mean())
+        # Not a matrix product: that rounds a row by how many others there are.
+        return (100 * (self._vectors(view) * text).sum(dim=1).clamp(0, 1)).numpy()
 
     def remember(self, views: Sequence[ClipView]) -> None:
         """Keep the vectors of clips and prompts."""
@@ -155,7 +171,7 @@ class PromptScore(_PromptMetric):
         return torch.zeros(0, len(self.tower.embed_text("a")), dtype=torch.float64, device=self.device)
 
 
-class DistractorMargin(_PromptMetric):
+class DistractorMargin(_ClipAndPrompt):
     """Cosine of a clip to its own prompt minus its mean cosine to a fixed list of other prompts.
 
     Of the list at most 64 count per language, the same ones for every clip: those whose SHA-256 comes first. A clip is
@@ -181,7 +197,12 @@ class DistractorMargin(_PromptMetric):
         self.distractors = _chosen(distractors)
         super().__init__(weights=weights, **kwargs)
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Sum of the vectors of so many frames, and behind it their number."""
+        batches = self._vectors(view).split(FRAMES_AT_ONCE)
+        return np.stack([np.append(batch.sum(dim=0).numpy(), len(batch)) for batch in batches])
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """The margin of one clip.
 
         Raises:
@@ -196,7 +217,8 @@ class DistractorMargin(_PromptMetric):
             )
         tower = self.tower
         vectors = torch.stack([tower.embed_text(other) for other in others])
-        return margin_over(self._vectors(view).mean(dim=0), tower.embed_text(own), vectors)
+        *total, frames = measured.sum(axis=0)
+        return margin_over(torch.tensor(total) / frames, tower.embed_text(own), vectors)
 
     def _card(self, tower: PromptTower) -> MetricCard:
         card = super()._card(tower)
@@ -206,6 +228,10 @@ class DistractorMargin(_PromptMetric):
 
 class TokensCut(_PromptMetric):
     """Tokens of the prompt that lie beyond what the text tower reads: they had no say in the score."""
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """The first, as a view has one at least."""
+        return range(1)
 
     def score(self, view: ClipView) -> float:
         """How many there are.

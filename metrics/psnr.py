@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
+from metrics.frame_metric import FrameMetric
 from metrics.functional.psnr import PSNR_CAP, frame_psnr
 from metrics.view import ClipView
 
 
-class PSNR(ClipMetric):
+class PSNR(FrameMetric):
     """How far a clip's pixels are from its reference, in dB.
 
     10 log10(1 / MSE) per frame on [0, 1], over pixels and RGB channels; a frame equal to its reference counts as
@@ -50,6 +52,6 @@ class PSNR(ClipMetric):
         },
     )
 
-    def score(self, view: ClipView) -> float:
-        """PSNR of one clip in dB."""
-        return float(frame_psnr(view.pixels, view.reference_pixels).mean())
+    def measure(self, view: ClipView) -> np.ndarray:
+        """PSNR of each frame in dB."""
+        return frame_psnr(view.pixels, view.reference_pixels)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from metrics.backbones.clip_sampling import frames_seen
 from metrics.base import ClipMetric
 from metrics.card import MetricCard
 from metrics.errors import UnavailableMetricError, UndefinedScoreError
@@ -113,6 +114,10 @@ class QuestionAnswering(_Judged):
         blind_to="what happens between these frames; what the model cannot tell, where it answers by habit",
     )
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Those that the judge looks at."""
+        return frames_seen(self.judge, frames)
+
     def score(self, view: ClipView) -> float:
         """The probability for one clip.
 
@@ -156,6 +161,10 @@ class CanaryAccuracy(_Judged):
         sees="judges that are broken, blind or too weak",
         blind_to="the clip; whether the judge is right about real ones",
     )
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """The first, as a view has one at least."""
+        return range(1)
 
     def score(self, view: ClipView) -> float:
         """The same for every clip."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
+from metrics.frame_metric import FrameMetric
 from metrics.functional.repetition import clip_duplicate_ratio, clip_freeze_length
 from metrics.view import ClipView
 
 
-class DuplicateRatio(ClipMetric):
+class DuplicateRatio(FrameMetric):
     """Share of frames that repeat the one before, to within half a level of 255 on average.
 
     What `flicker`, `warping_error` and `frame_consistency` reward most is a clip that stands still; this tells such
@@ -41,12 +43,16 @@ class DuplicateRatio(ClipMetric):
         responses={"reverse": "same", "frozen": "up"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean absolute difference of each pair of neighbours."""
+        return view.frame_steps
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Duplicate ratio of one clip."""
-        return clip_duplicate_ratio(view.frame_steps)
+        return clip_duplicate_ratio(measured)
 
 
-class FreezeLength(ClipMetric):
+class FreezeLength(FrameMetric):
     """Most frames in a row that each repeat the one before: how long a clip stands still at a stretch.
 
     Frames doubled all over a clip give a high `duplicate_ratio` and a short freeze; one that stops half-way has both.
@@ -77,6 +83,10 @@ class FreezeLength(ClipMetric):
         responses={"reverse": "same", "frozen": "up"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean absolute difference of each pair of neighbours."""
+        return view.frame_steps
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Freeze length of one clip."""
-        return clip_freeze_length(view.frame_steps)
+        return clip_freeze_length(measured)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from metrics.base import ClipMetric
@@ -37,12 +38,18 @@ def score_view(view: ClipView, metrics: Mapping[str, ClipMetric]) -> dict[str, C
         view: The clip.
         metrics: Metric objects by whatever key the caller wants back.
     """
-    return {key: _score(view, metric) for key, metric in metrics.items()}
+
+    def of_view(metric: ClipMetric) -> tuple[float, str]:
+        return metric.checked_score(view), metric.note(view)
+
+    return {key: scored(partial(of_view, metric)) for key, metric in metrics.items()}
 
 
-def _score(view: ClipView, metric: ClipMetric) -> ClipScore:
+def scored(value_and_note: Callable[[], tuple[float, str]]) -> ClipScore:
+    """The score of a metric from what computes it, or what it raised."""
     try:
-        return ClipScore(metric.checked_score(view), "ok", note=metric.note(view))
+        value, note = value_and_note()
+        return ClipScore(value, "ok", note=note)
     except UnavailableMetricError as error:
         return ClipScore(None, "unavailable", str(error).replace("\n  hint: ", "; "))
     except Exception as error:  # noqa: BLE001 - one broken metric must not lose the other scores of the clip

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 from torchmetrics import Metric
 
+from metrics.backbones.clip_sampling import frames_seen
 from metrics.backbones.protocol import VideoBackbone
 from metrics.card import MetricCard
 from metrics.clip_features import Handle
@@ -97,6 +98,10 @@ class SetMetric(FeatureStates, ABC):
             return torch.zeros(0, self.width)
         backbone = self._clip_backbone(self._handles, self.device, **self._options)
         return self._checked(backbone.features(clips), "clips")
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Which frames of a clip of so many `features_of` needs, in rising order; of these alone it gives the same."""
+        return frames_seen(self._clip_backbone(self._handles, self.device, **self._options), frames)
 
     def update(
         self, preds: UInt8[Tensor, "b t 3 h w"] | None = None, target: UInt8[Tensor, "n s 3 y x"] | None = None

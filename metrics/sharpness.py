@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.sharpness import clip_sharpness
+from metrics.frame_metric import FrameMetric
+from metrics.functional.sharpness import frame_sharpness
 from metrics.view import ClipView
 
 
-class Sharpness(ClipMetric):
+class Sharpness(FrameMetric):
     """Variance of the Laplacian of luma, in squared 8-bit levels.
 
     A measure of detail: it falls with blur, and rises with noise and blocking just as it does with true texture, so
@@ -40,6 +42,6 @@ class Sharpness(ClipMetric):
         responses={"noise": "up", "blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
-        """Sharpness of one clip."""
-        return clip_sharpness(view.luma)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Sharpness of each frame."""
+        return frame_sharpness(view.luma)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.smoothness import clip_interpolation_smoothness
+from metrics.frame_metric import FrameMetric
+from metrics.functional.smoothness import clip_interpolation_smoothness, frame_curvature
 from metrics.view import ClipView
 
 
-class InterpolationSmoothness(ClipMetric):
+class InterpolationSmoothness(FrameMetric):
     """1 minus the mean absolute difference between each inner frame and the average of its two neighbours.
 
     A stand-in without weights for VBench's motion smoothness, in which a trained network (AMT-S) predicts the frame
@@ -53,6 +55,12 @@ class InterpolationSmoothness(ClipMetric):
         },
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """How far each frame but the first and the last is from the middle of its neighbours, in levels."""
+        frames = [*(view.carried[id(self)] if view.start else ()), *view.pixels]
+        view.carried[id(self)] = [frame.copy() for frame in frames[-2:]]
+        return frame_curvature(frames)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Interpolation smoothness of one clip."""
-        return clip_interpolation_smoothness(view.pixels)
+        return clip_interpolation_smoothness(measured, view.pixels[0].size)

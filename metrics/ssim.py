@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
+from metrics.frame_metric import FrameMetric
 from metrics.functional.ssim import clip_ssim
 from metrics.view import ClipView
 
 
-class SSIM(ClipMetric):
+class SSIM(FrameMetric):
     """How alike a clip and its reference are in local brightness, contrast and structure.
 
     The definition of Wang et al. (2004), per RGB channel, over windows that lie inside the frame; mean over channels,
@@ -51,6 +53,7 @@ class SSIM(ClipMetric):
         },
     )
 
-    def score(self, view: ClipView) -> float:
-        """SSIM of one clip."""
-        return clip_ssim(view.pixels, view.reference_pixels)
+    def measure(self, view: ClipView) -> np.ndarray:
+        """SSIM of each frame."""
+        pairs = zip(view.pixels, view.reference_pixels, strict=True)
+        return np.array([clip_ssim(ours[None], theirs[None]) for ours, theirs in pairs])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
-from metrics.functional.tone import clip_clipping, clip_contrast, clip_exposure
+from metrics.frame_metric import FrameMetric
+from metrics.functional.tone import clip_clipping, clip_contrast, clip_exposure, clipped_pixels, frame_contrast
 from metrics.view import ClipView
 
 
-class Exposure(ClipMetric):
+class Exposure(FrameMetric):
     """Mean luma of a clip, as a fraction of full scale.
 
     Neither bright nor dark is better in itself; a shift between two versions of a model on equal prompts tells.
@@ -38,12 +40,16 @@ class Exposure(ClipMetric):
         responses={"shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Mean luma of each frame, in levels."""
+        return view.brightness
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Exposure of one clip."""
-        return clip_exposure(view.luma)
+        return clip_exposure(measured)
 
 
-class Contrast(ClipMetric):
+class Contrast(FrameMetric):
     """Standard deviation of luma within a frame, as a fraction of full scale.
 
     Fog wants little and a chessboard much, so neither way is better; washed-out or overdone pictures show against
@@ -76,12 +82,16 @@ class Contrast(ClipMetric):
         responses={"blur": "down", "shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Spread of each frame's luma, in levels."""
+        return frame_contrast(view.luma)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Contrast of one clip."""
-        return clip_contrast(view.luma)
+        return clip_contrast(measured)
 
 
-class Clipping(ClipMetric):
+class Clipping(FrameMetric):
     """Share of pixels that are as good as black or as good as white.
 
     Their detail is lost. Black borders, night skies and white studios count as well, so compare on equal prompts and
@@ -115,6 +125,10 @@ class Clipping(ClipMetric):
         responses={"noise": "up", "shuffle": "same", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Number of clipped pixels of each frame."""
+        return clipped_pixels(view.luma)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Clipping of one clip."""
-        return clip_clipping(view.luma)
+        return clip_clipping(measured, view.luma[0].size)

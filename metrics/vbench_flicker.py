@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from metrics.card import MetricCard
 from metrics.flow_metric import FlowMetric
-from metrics.functional.vbench_flicker import clip_static, clip_vbench_flicker, ends
+from metrics.functional.vbench_flicker import clip_static, clip_vbench_flicker, ends, unsteady_pairs
 from metrics.view import ClipView
 
 
@@ -43,8 +45,13 @@ class VBenchFlicker(FlowMetric):
         responses={"flicker": "down", "reverse": "same"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """Difference of each pair of neighbours, and whether it moves too much for a static clip."""
+        view.carried[id(self)] = view.carried[id(self)] if view.start else view.pixels[0].copy()
+        return np.stack([view.frame_steps, unsteady_pairs(view.flow(self.estimator))], axis=1)
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """VBench's flickering score of one static clip."""
-        between_ends = self.estimator(ends(view.pixels))
-        static = clip_static(view.flow(self.estimator), between_ends)
-        return clip_vbench_flicker(view.frame_steps, static=static)
+        steps, unsteady = measured.T
+        between_ends = self.estimator(ends(view.carried[id(self)], view.pixels[-1]))
+        return clip_vbench_flicker(steps, static=clip_static(unsteady.astype(bool), between_ends))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
@@ -15,13 +16,14 @@ from metrics.functional.checks import check_clip, check_frame_rate
 from metrics.functional.flicker import frame_steps
 from metrics.functional.flow import FlowEstimator, clip_flow, dis_flow, flow_frames
 from metrics.functional.pixels import interleaved, luma
-from metrics.functional.warping import Warping, clip_warping
+from metrics.functional.tone import frame_brightness
+from metrics.functional.warping import pair_warping
 
 Derived = TypeVar("Derived")
 
 
 class ClipView:
-    """A clip as metrics see it. Metrics that share one view share one decode, one resize and one optical flow.
+    """A clip as metrics see it, or a part of one. Metrics that share one view share one decode, one resize, one flow.
 
     Args:
         frames: uint8 RGB (t, 3, h, w), on any device.
@@ -29,6 +31,9 @@ class ClipView:
         prompt: The text that the clip was made from.
         ground_truth: What a correct clip shows, in the terms of the suite's world.
         fps: Frames per second, where known.
+        start: Of a part, how many frames of the clip come before it.
+        previous: Of a part, the frame before it, (1, 3, h, w), for pairs of neighbours.
+        carried: Of a part, what metrics keep for the next one, each under its own `id`.
 
     Raises:
         ClipError: `frames` is not a uint8 tensor of shape (t, 3, h, w), or `fps` is not a positive number.
@@ -41,6 +46,10 @@ class ClipView:
         prompt: str | None = None,
         ground_truth: Mapping[str, Any] | None = None,
         fps: float | None = None,
+        *,
+        start: int = 0,
+        previous: Tensor | None = None,
+        carried: dict[int, Any] | None = None,
     ) -> None:
         check_clip(frames)
         check_frame_rate(fps)
@@ -49,7 +58,9 @@ class ClipView:
         self.prompt = prompt
         self.ground_truth = ground_truth
         self.fps = fps
-        self._flows: dict[tuple[FlowEstimator, int], Float32[np.ndarray, "pairs y x 2"]] = {}
+        self.start = start
+        self.previous = previous
+        self.carried: dict[int, Any] = {} if carried is None else carried
         self._derived: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
@@ -61,7 +72,13 @@ class ClipView:
     @cached_property
     def pixels(self) -> UInt8[np.ndarray, "t h w 3"]:
         """The frames with the channel last, as OpenCV wants them."""
-        return interleaved(self.frames)
+        return self.linked_pixels[-len(self.frames) :]
+
+    @cached_property
+    def linked_pixels(self) -> UInt8[np.ndarray, "linked h w 3"]:
+        """As `pixels`, behind the frame before them where there is one: whose neighbours are the pairs of this view."""
+        linked = self.frames if self.previous is None else torch.cat([self.previous, self.frames])
+        return interleaved(linked)
 
     @cached_property
     def reference_pixels(self) -> UInt8[np.ndarray, "t h w 3"]:
@@ -80,14 +97,19 @@ class ClipView:
         return luma(self.pixels)
 
     @cached_property
-    def frame_steps(self) -> Float64[np.ndarray, " pairs"]:
-        """Mean absolute difference of each frame to its successor, on [0, 1]."""
-        return frame_steps(self.pixels)
+    def brightness(self) -> Float64[np.ndarray, " t"]:
+        """Mean of each frame's luma, in levels."""
+        return frame_brightness(self.luma)
 
     @cached_property
-    def flow_pixels(self) -> UInt8[np.ndarray, "t y x 3"]:
-        """The frames at the size on which optical flow is computed."""
-        return flow_frames(self.pixels)
+    def frame_steps(self) -> Float64[np.ndarray, " pairs"]:
+        """Mean absolute difference of each frame to its successor, on [0, 1]."""
+        return frame_steps(self.linked_pixels)
+
+    @cached_property
+    def flow_pixels(self) -> UInt8[np.ndarray, "linked y x 3"]:
+        """The frames of `linked_pixels` at the size on which optical flow is computed."""
+        return flow_frames(self.linked_pixels)
 
     @cached_property
     def forward_flow(self) -> Float32[np.ndarray, "pairs y x 2"]:
@@ -100,14 +122,12 @@ class ClipView:
         return clip_flow(self.flow_pixels, backward=True)
 
     @cached_property
-    def warping(self) -> Warping:
-        """What remains of the change between frames once the optical flow is undone."""
-        return clip_warping(self.flow_pixels, self.forward_flow, self.backward_flow)
+    def warping(self) -> Float64[np.ndarray, "pairs 3"]:
+        """What remains of the change between frames once the optical flow is undone; see `pair_warping`."""
+        return pair_warping(self.flow_pixels, self.forward_flow, self.backward_flow)
 
-    def flow(self, estimator: FlowEstimator, step: int = 1) -> Float32[np.ndarray, "pairs y x 2"]:
-        """Optical flow by any estimator between every `step`-th frame and the next of these."""
-        if estimator is dis_flow and step == 1:
+    def flow(self, estimator: FlowEstimator) -> Float32[np.ndarray, "pairs y x 2"]:
+        """Optical flow from each frame to the next, by any estimator."""
+        if estimator is dis_flow:
             return self.forward_flow
-        if (estimator, step) not in self._flows:
-            self._flows[estimator, step] = estimator(self.pixels[::step])
-        return self._flows[estimator, step]
+        return self.once(("flow", estimator), lambda: estimator(self.linked_pixels))

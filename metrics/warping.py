@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from metrics.base import ClipMetric
+import numpy as np
+
 from metrics.card import MetricCard
+from metrics.frame_metric import FrameMetric
+from metrics.functional.warping import clip_warping
 from metrics.view import ClipView
 
 
-class WarpingError(ClipMetric):
+class WarpingError(FrameMetric):
     """Mean squared difference between each frame and its successor warped back along the optical flow.
 
     Only pixels whose forward and backward flow agree are measured. Unlike `flicker` it forgives motion; like `flicker`
@@ -42,12 +45,16 @@ class WarpingError(ClipMetric):
         responses={"noise": "up", "flicker": "up", "shuffle": "up", "frozen": "down"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """What is left of each pair of neighbours, and of how many pixels."""
+        return view.warping
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Warping error of one clip."""
-        return view.warping.defined_error()
+        return clip_warping(measured).defined_error()
 
 
-class WarpingOkShare(ClipMetric):
+class WarpingOkShare(FrameMetric):
     """Share of a clip's pixels on which `warping_error` is measured.
 
     The rest leaves the frame, is covered by something, or lies where forward and backward flow disagree. Two warping
@@ -80,6 +87,10 @@ class WarpingOkShare(ClipMetric):
         responses={"jitter": "down", "shuffle": "down", "frozen": "up"},
     )
 
-    def score(self, view: ClipView) -> float:
+    def measure(self, view: ClipView) -> np.ndarray:
+        """What is left of each pair of neighbours, and of how many pixels."""
+        return view.warping
+
+    def summarise(self, measured: np.ndarray, view: ClipView) -> float:
         """Share of trusted flow of one clip."""
-        return view.warping.share
+        return clip_warping(measured).share

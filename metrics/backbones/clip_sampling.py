@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
@@ -63,9 +64,18 @@ def uniform_frames(clips: Clips, frames: int, backbone: str) -> UInt8[Tensor, "b
     """
     check_batch(clips)
     check_frames(clips.transpose(0, 1), frames, backbone)
-    last, gaps = clips.shape[1] - 1, frames - 1
-    places = [(2 * index * last + gaps) // (2 * gaps) for index in range(frames)] if gaps else [last // 2]
-    return clips[:, places]
+    return clips[:, uniform_places(clips.shape[1], frames)]
+
+
+def uniform_places(time: int, frames: int) -> list[int]:
+    """Which of `time` frames `uniform_frames` takes."""
+    last, gaps = time - 1, frames - 1
+    return [(2 * index * last + gaps) // (2 * gaps) for index in range(frames)] if gaps else [last // 2]
+
+
+def frames_seen(network: Any, frames: int) -> Sequence[int]:
+    """Which frames of a clip of so many a network looks at; all of them where it does not say."""
+    return network.frames_seen(frames) if hasattr(network, "frames_seen") else range(frames)
 
 
 def squashed(

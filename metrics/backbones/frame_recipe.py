@@ -127,6 +127,10 @@ def _sides(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def frame_batches(frames: Tensor, most: int = 32) -> tuple[Tensor, ...]:
+FRAMES_AT_ONCE = 32
+"""How many frames an image network sees at a time."""
+
+
+def frame_batches(frames: Tensor) -> tuple[Tensor, ...]:
     """Frames in batches that bound memory; a clip is always split alike, so its features do not depend on others."""
-    return torch.split(frames, most)
+    return torch.split(frames, FRAMES_AT_ONCE)

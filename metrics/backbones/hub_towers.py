@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from metrics.backbones.arithmetic import fixed_arithmetic
-from metrics.backbones.frame_recipe import frame_batches
+from metrics.backbones.frame_recipe import FRAMES_AT_ONCE, frame_batches
 from metrics.backbones.published_model import PublishedModel
 from metrics.backbones.scripts import east_asian
 from metrics.errors import UndefinedScoreError
@@ -138,6 +138,8 @@ class _HubTower:
 class FrameTower(_HubTower):
     """An image-text network, applied to every frame."""
 
+    frames_at_once = FRAMES_AT_ONCE
+
     @property
     def policy(self) -> str:
         """Every frame, as the folder's own preprocessing says."""
@@ -146,6 +148,10 @@ class FrameTower(_HubTower):
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "t d"]:
         """See `PromptTower`; one vector per frame."""
         return embed_frames(frames, self.folder.recipe.apply, self._image_features)
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """See `PromptTower`."""
+        return range(frames)
 
     def _image_features(self, pixels: Tensor) -> Tensor:
         return pooled(self.model.to(pixels.device).get_image_features(pixel_values=pixels))
@@ -165,13 +171,22 @@ class XClipTower(_HubTower):
         # 8 is the default of the class, and a config need not repeat defaults.
         return self.folder.config.get("vision_config", {}).get("num_frames", 8)
 
+    @property
+    def frames_at_once(self) -> int:
+        """All that it takes."""
+        return self.frames
+
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "1 d"]:
         """See `PromptTower`; one vector for the clip. A clip that is too short is refused, no frame is repeated."""
         check_frames(frames, self.frames, self.name)
-        seen = frames[middle_frames(len(frames), self.frames)]
+        seen = frames[self.frames_seen(len(frames))]
         pixels = self.folder.recipe.apply(seen)[None]
         with fixed_arithmetic(frames.device):
             return unit(pooled(self.model.to(frames.device).get_video_features(pixel_values=pixels)))
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """See `PromptTower`."""
+        return middle_frames(frames, min(frames, self.frames))
 
 
 def embed_frames(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from metrics.backbones.arithmetic import fixed_arithmetic
-from metrics.backbones.clip_sampling import Clips, first_frames, uniform_frames
+from metrics.backbones.clip_sampling import Clips, first_frames, uniform_frames, uniform_places
 from metrics.functional.checks import check_batch, check_clip
 
 
@@ -21,6 +21,7 @@ class ClipNetwork:
     Attributes:
         frames: How many frames from the start of a clip are seen; None for a network that takes all of them.
         stride: Of so many frames one is seen.
+        chosen: Which frames of so many a network looks at that takes all of them.
         device: Where the network is.
         network: uint8 clips of that many frames on that device -> (batch, dimensions).
     """
@@ -33,6 +34,7 @@ class ClipNetwork:
     device: torch.device
     network: Callable[[Clips], Float[Tensor, "batch dimensions"]]
     stride: int = 1
+    chosen: Callable[[int], Sequence[int]] = range
 
     def features(self, clips: Clips) -> Float32[Tensor, "batch dimensions"]:
         """One feature per clip, on the CPU.
@@ -48,6 +50,12 @@ class ClipNetwork:
             return torch.zeros(0, self.dimensions)
         with fixed_arithmetic(self.device):
             return self.network(clips.to(self.device)).float().cpu()
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Which frames of a clip of so many `features` needs, in rising order; of these alone it sees the same."""
+        if self.frames is None:
+            return self.chosen(frames)
+        return range(min(frames, (self.frames - 1) * self.stride + 1))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -75,6 +83,10 @@ class FrameNetwork:
             ClipError: `clips` is no uint8 batch, or its clips have fewer than `frames` frames.
         """
         return uniform_frames(clips, self.frames, self.name)
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Which frames of a clip of so many `sample` gives, in rising order; of these alone it gives all."""
+        return range(frames) if frames < self.frames else uniform_places(frames, self.frames)
 
     def frame_features(self, frames: UInt8[Tensor, "n 3 height width"]) -> Float32[Tensor, "n dimensions"]:
         """One feature per frame, on the CPU.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,11 @@ class PromptTower(Protocol):
         """Which frames are seen at which size, for metric ids."""
         ...
 
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames go through the network together."""
+        ...
+
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "seen d"]:
         """Unit vectors on the CPU, one per frame or one for all; computed on the device of `frames`.
 
@@ -37,6 +43,10 @@ class PromptTower(Protocol):
             ClipError: Too few frames.
             UnavailableMetricError: The weights cannot be used.
         """
+        ...
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """Which frames of a clip of so many `embed_clip` looks at, in rising order; of these alone it looks at all."""
         ...
 
     def embed_text(self, text: str) -> Float64[Tensor, " d"]:

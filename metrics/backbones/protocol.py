@@ -11,6 +11,9 @@ from torch import Tensor
 class VideoBackbone(Protocol):
     """A fixed network that turns clips into features. Nothing in it depends on the other clips of a batch.
 
+    One with a method `frames_seen(frames)`, which frames of a clip of so many count, is given these alone when a run is
+    scored; of these alone it must look at all.
+
     Attributes:
         name: Name in the registry of backbones, such as `i3d`.
         weights_hash: Start of the sha256 of the weights, 12 hex digits.

@@ -6,7 +6,7 @@ import torch
 
 from metrics.backbones.networks import ClipNetwork
 from metrics.backbones.shapes import NAME, load, weights_hash
-from metrics.backbones.shapes_video import POLICY
+from metrics.backbones.shapes_video import POLICY, frames_seen
 
 
 def load_shapes(device: torch.device) -> ClipNetwork:
@@ -24,4 +24,5 @@ def load_shapes(device: torch.device) -> ClipNetwork:
         frames=None,
         device=device,
         network=encoder.features,
+        chosen=frames_seen,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from jaxtyping import Float64, UInt8
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from metrics.backbones.shapes import ShapesEncoder, load, weights_hash
 from metrics.backbones.shapes_tokenizer import split_text
-from metrics.backbones.shapes_video import POLICY
+from metrics.backbones.shapes_video import FRAMES, POLICY, frames_seen
 from metrics.errors import UndefinedScoreError
 
 
@@ -18,6 +19,7 @@ class ShapesTower:
 
     name = "shapes"
     policy = POLICY
+    frames_at_once = FRAMES
 
     def __init__(self) -> None:
         self._texts: dict[str, Tensor] = {}
@@ -35,6 +37,10 @@ class ShapesTower:
     def embed_clip(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, "1 d"]:
         """See `PromptTower`; one vector for the clip."""
         return self.encoder.to(frames.device).embed_video(frames[None]).double().cpu()
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """See `PromptTower`."""
+        return frames_seen(frames)
 
     def embed_text(self, text: str) -> Float64[Tensor, " d"]:
         """See `PromptTower`."""

@@ -50,6 +50,11 @@ def frame_places(frames: int) -> Int64[Tensor, " 16"]:
     return (2 * torch.arange(FRAMES) * (frames - 1) + FRAMES - 1) // (2 * (FRAMES - 1))
 
 
+def frames_seen(frames: int) -> list[int]:
+    """`frame_places`, each once: of these frames alone, all are seen."""
+    return sorted(set(frame_places(frames).tolist()))
+
+
 def cut_into_patches(clips: SampledClips) -> Float[Tensor, "batch 8 8 8 values"]:
     """Patches of 2 frames of 4x4 in a grid along time, height and width, the pixels of each in one row."""
     frames, rows, columns = _PATCH

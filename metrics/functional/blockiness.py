@@ -23,20 +23,20 @@ def blockiness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its frames are smaller than 16 x 16 pixels.
     """
-    return per_clip("blockiness", preds, lambda pixels: clip_blockiness(luma(pixels)))
+    return per_clip("blockiness", preds, lambda pixels: frame_blockiness(luma(pixels)).mean())
 
 
-def clip_blockiness(levels: Float32[np.ndarray, "t h w"]) -> float:
-    """Blockiness of one clip, from its luma in levels.
+def frame_blockiness(levels: Float32[np.ndarray, "t h w"]) -> Float64[np.ndarray, " t"]:
+    """Blockiness of each frame, from its luma in levels.
 
     Raises:
         ClipError: Frames are smaller than 16 x 16 pixels.
     """
     check_side(levels.shape[1:], 2 * BLOCK, "blockiness")
-    return float(np.mean([_frame_blockiness(frame) for frame in levels]))
+    return np.array([_blockiness(frame) for frame in levels])
 
 
-def _frame_blockiness(frame: Float32[np.ndarray, "h w"]) -> float:
+def _blockiness(frame: Float32[np.ndarray, "h w"]) -> float:
     steps = [np.abs(np.diff(image, axis=0)) for image in (frame, frame.T)]
     borders = [step[BLOCK - 1 :: BLOCK] for step in steps]
     at_borders = sum(float(border.sum(dtype=np.float64)) for border in borders)

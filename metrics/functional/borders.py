@@ -21,14 +21,23 @@ def black_borders(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch.
     """
-    return per_clip("black_borders", preds, lambda pixels: clip_black_borders(luma(pixels)))
+    return per_clip("black_borders", preds, _black_borders)
 
 
-def clip_black_borders(levels: Float32[np.ndarray, "t h w"]) -> float:
-    """Share of black borders of one clip, from its luma in levels."""
+def lit_lines(levels: Float32[np.ndarray, "t h w"]) -> Bool[np.ndarray, "1 lines"]:
+    """Which rows, and behind them which columns, are not black in all of these frames, from their luma in levels."""
     lit = levels.max(axis=0) >= BLACK_BELOW - 0.5
-    picture = _extent(lit.any(axis=1)) * _extent(lit.any(axis=0))
-    return 1 - picture / lit.size
+    return np.concatenate([lit.any(axis=1), lit.any(axis=0)])[None]
+
+
+def clip_black_borders(lines: Bool[np.ndarray, "parts lines"], height: int) -> float:
+    """Share of black borders of one clip of this height, from the `lit_lines` of its parts."""
+    rows, columns = np.split(lines.any(axis=0), [height])
+    return 1 - _extent(rows) * _extent(columns) / (len(rows) * len(columns))
+
+
+def _black_borders(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
+    return clip_black_borders(lit_lines(luma(pixels)), pixels.shape[1])
 
 
 def _extent(lit: Bool[np.ndarray, " n"]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,8 +36,17 @@ def check_frames(frames: Tensor, at_least: int, metric: str) -> None:
     Raises:
         ClipError: Naming both numbers.
     """
-    if len(frames) < at_least:
-        raise ClipError(f"{metric} needs at least {at_least} frames, got a clip of {len(frames)}")
+    check_length(len(frames), at_least, metric)
+
+
+def check_length(frames: int, at_least: int, metric: str) -> None:
+    """Refuse a clip of so many frames that is shorter than a metric needs.
+
+    Raises:
+        ClipError: Naming both numbers.
+    """
+    if frames < at_least:
+        raise ClipError(f"{metric} needs at least {at_least} frames, got a clip of {frames}")
 
 
 def check_side(size: tuple[int, ...], at_least: int, metric: str, *, hint: str = "") -> None:
@@ -59,9 +69,18 @@ def check_pair(clip: Tensor, reference: Any) -> None:
         ClipError: Naming both shapes, or the dtype that arrived.
     """
     _check_tensor(reference, "a reference")
-    if reference.shape != clip.shape:
+    check_same_shape(clip.shape, reference.shape)
+
+
+def check_same_shape(clip: Sequence[int], reference: Sequence[int]) -> None:
+    """Refuse a reference whose shape is not its clip's.
+
+    Raises:
+        ClipError: Naming both shapes.
+    """
+    if tuple(reference) != tuple(clip):
         raise ClipError(
-            f"a reference must have its clip's shape, got {tuple(reference.shape)} for a clip {tuple(clip.shape)}",
+            f"a reference must have its clip's shape, got {tuple(reference)} for a clip {tuple(clip)}",
             hint="decode both at the same size and number of frames",
         )
 

@@ -15,7 +15,7 @@ def saturation(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch.
     """
-    return per_clip("saturation", preds, clip_saturation)
+    return per_clip("saturation", preds, lambda pixels: frame_saturation(pixels).mean())
 
 
 def colourfulness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
@@ -26,27 +26,27 @@ def colourfulness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch.
     """
-    return per_clip("colourfulness", preds, clip_colourfulness)
+    return per_clip("colourfulness", preds, lambda pixels: frame_colourfulness(pixels).mean())
 
 
-def clip_saturation(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Saturation of one clip."""
-    return float(np.mean([_frame_saturation(frame) for frame in pixels]))
+def frame_saturation(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float64[np.ndarray, " t"]:
+    """Saturation of each frame."""
+    return np.array([_saturation(frame) for frame in pixels])
 
 
-def clip_colourfulness(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Colourfulness of one clip."""
-    return float(np.mean([_frame_colourfulness(frame) for frame in pixels]))
+def frame_colourfulness(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float64[np.ndarray, " t"]:
+    """Colourfulness of each frame."""
+    return np.array([_colourfulness(frame) for frame in pixels])
 
 
-def _frame_saturation(frame: UInt8[np.ndarray, "h w 3"]) -> float:
+def _saturation(frame: UInt8[np.ndarray, "h w 3"]) -> float:
     red, green, blue = np.moveaxis(frame, -1, 0)
     highest = np.maximum(np.maximum(red, green), blue)
     spread = (highest - np.minimum(np.minimum(red, green), blue)).astype(np.float64)
     return float((spread / np.maximum(highest, 1)).mean())
 
 
-def _frame_colourfulness(frame: UInt8[np.ndarray, "h w 3"]) -> float:
+def _colourfulness(frame: UInt8[np.ndarray, "h w 3"]) -> float:
     red, green, blue = np.moveaxis(frame.astype(np.float32), -1, 0)
     axes = (red - green, (red + green) / 2 - blue)
     spread = np.hypot(*(axis.std(dtype=np.float64) for axis in axes))

@@ -23,19 +23,24 @@ def frame_consistency(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its clips have a single frame or less than 8 x 8 pixels.
     """
-    return per_clip("frame_consistency", preds, clip_consistency, min_frames=2)
+    return per_clip(
+        "frame_consistency", preds, lambda pixels: similarities(frame_descriptors(pixels)).mean(), min_frames=2
+    )
 
 
-def clip_consistency(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Frame consistency of one clip of at least two frames.
+def similarities(
+    descriptors: Float64[np.ndarray, "t d"], first: Float64[np.ndarray, " d"] | None = None
+) -> Float64[np.ndarray, " pairs"]:
+    """Mean of each frame's cosines to the frame before and to the clip's first frame, from the second frame on.
 
-    Raises:
-        ClipError: Frames are smaller than 8 x 8 pixels.
+    Args:
+        descriptors: Of frames in a row.
+        first: Descriptor of the clip's first frame, where these frames do not begin with it.
     """
-    descriptors = frame_descriptors(pixels)
     to_neighbour = (descriptors[1:] * descriptors[:-1]).sum(axis=1)
-    to_first = descriptors[1:] @ descriptors[0]
-    return float(np.clip((to_neighbour + to_first) / 2, -1, 1).mean())  # rounding can exceed 1 by 2e-16
+    # Not a matrix product: that rounds a row by how many others there are.
+    to_first = (descriptors[1:] * (descriptors[0] if first is None else first)).sum(axis=1)
+    return np.clip((to_neighbour + to_first) / 2, -1, 1)  # rounding can exceed 1 by 2e-16
 
 
 def frame_descriptors(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float64[np.ndarray, "t d"]:

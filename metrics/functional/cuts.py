@@ -22,12 +22,12 @@ def scene_cuts(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its clips have a single frame.
     """
-    return per_clip("scene_cuts", preds, clip_scene_cuts, min_frames=2)
+    return per_clip("scene_cuts", preds, lambda pixels: clip_scene_cuts(histogram_steps(pixels)), min_frames=2)
 
 
-def clip_scene_cuts(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Scene cuts of one clip."""
-    return float((histogram_steps(pixels) > CUT_ABOVE).sum())
+def clip_scene_cuts(steps: Float64[np.ndarray, " pairs"]) -> float:
+    """Scene cuts of one clip, from its `histogram_steps`."""
+    return float((steps > CUT_ABOVE).sum())
 
 
 def histogram_steps(pixels: UInt8[np.ndarray, "t h w 3"]) -> Float64[np.ndarray, " pairs"]:

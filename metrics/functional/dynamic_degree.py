@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.errors import ClipError
@@ -41,7 +41,7 @@ def dynamic_degree(
 
     def formula(pixels: np.ndarray) -> float:
         check_sampled(len(pixels), step)
-        return clip_dynamic_degree(flow(pixels[::step]), fps)
+        return clip_dynamic_degree(moving_pairs(flow(pixels[::step]), fps))
 
     return per_clip("dynamic_degree", preds, formula, min_frames=2)
 
@@ -64,9 +64,14 @@ def check_sampled(frames: int, step: int) -> None:
         )
 
 
-def clip_dynamic_degree(flow: Float32[np.ndarray, "pairs y x 2"], fps: float | None) -> float:
-    """Dynamic degree of one clip, from the flow between its sampled frames."""
+def moving_pairs(flow: Float32[np.ndarray, "pairs y x 2"], fps: float | None) -> Bool[np.ndarray, " pairs"]:
+    """Which pairs of sampled frames move, from the flow between them."""
     slow = 1.0 if fps is None else max(1.0, NOMINAL_FPS / fps)
     threshold = MOVES_ABOVE * slow * min(flow.shape[1:3]) / NOMINAL_SIDE
-    needed = max(1, round(4 * (len(flow) + 1) / 16))
-    return float((strongest_motion(flow, STRONGEST) > threshold).sum() >= needed)
+    return strongest_motion(flow, STRONGEST) > threshold
+
+
+def clip_dynamic_degree(moving: Bool[np.ndarray, " pairs"]) -> float:
+    """Dynamic degree of one clip, from its `moving_pairs`."""
+    needed = max(1, round(4 * (len(moving) + 1) / 16))
+    return float(moving.sum() >= needed)

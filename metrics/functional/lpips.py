@@ -20,6 +20,11 @@ MIN_SIDE: dict[str, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
 _PIXELS_AT_ONCE = 1 << 20
 
 
+def frames_at_once(height: int, width: int) -> int:
+    """How many frames of this size go through the network together: that decides how sums are rounded."""
+    return max(_PIXELS_AT_ONCE // (height * width), 1)
+
+
 def lpips(
     preds: UInt8[Tensor, "b t 3 h w"],
     target: UInt8[Tensor, "b t 3 h w"],
@@ -54,6 +59,17 @@ def clip_lpips(
     """LPIPS of one clip.
 
     Raises:
+        MetricError: One of the errors of `frame_lpips`.
+    """
+    return float(frame_lpips(clip, reference, net, precision).mean())
+
+
+def frame_lpips(
+    clip: UInt8[Tensor, "t 3 h w"], reference: UInt8[Tensor, "t 3 h w"], net: Net, precision: Precision = "float32"
+) -> Float64[Tensor, " t"]:
+    """LPIPS of each frame of one clip, on the CPU.
+
+    Raises:
         ClipError: Frames are too small for the network.
         MetricError: There is no such net or precision.
         UnavailableMetricError: The package or the weights are not on this machine.
@@ -64,12 +80,12 @@ def clip_lpips(
     least = MIN_SIDE[net]
     if min(height, width) < least:
         raise ClipError(f"lpips with {net} needs frames of at least {least} x {least} pixels, got {height} x {width}")
-    at_once = max(_PIXELS_AT_ONCE // (height * width), 1)
+    at_once = frames_at_once(height, width)
     pairs = zip(clip.split(at_once), reference.to(clip.device).split(at_once), strict=True)
     half = torch.autocast(clip.device.type, torch.bfloat16, enabled=precision == "bf16")
     with fixed_arithmetic(clip.device), half:
         values = [model(_unit_range(ours), _unit_range(theirs)).flatten() for ours, theirs in pairs]
-    return float(torch.cat(values).double().mean())
+    return torch.cat(values).double().cpu()
 
 
 def _unit_range(frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "t 3 h w"]:

@@ -28,16 +28,27 @@ def motion_magnitude(preds: UInt8[Tensor, "b t 3 h w"], *, fps: float | None = N
     check_frame_rate(fps)
 
     def formula(pixels: np.ndarray) -> float:
-        return clip_motion_magnitude(dis_flow(pixels), fps)
+        flow = dis_flow(pixels)
+        return clip_motion_magnitude(mean_motion(flow), fps, min(flow.shape[1:3]))
 
     return per_clip("motion_magnitude", preds, formula, min_frames=2)
 
 
-def clip_motion_magnitude(flow: Float32[np.ndarray, "pairs y x 2"], fps: float | None) -> float:
-    """Normalised mean length of a clip's flow: mean |flow| * 256 / min(h, w) * fps / 8."""
-    length = np.hypot(flow[..., 0], flow[..., 1]).mean(dtype=np.float64)
+def mean_motion(flow: Float32[np.ndarray, "pairs y x 2"]) -> Float64[np.ndarray, " pairs"]:
+    """Mean length of the flow of each pair of frames, in pixels."""
+    return np.array([np.hypot(step[..., 0], step[..., 1]).mean(dtype=np.float64) for step in flow])
+
+
+def clip_motion_magnitude(lengths: Float64[np.ndarray, " pairs"], fps: float | None, side: int) -> float:
+    """Normalised mean length of a clip's flow, mean |flow| * 256 / side * fps / 8, from its `mean_motion`.
+
+    Args:
+        lengths: Of all pairs of neighbours.
+        fps: Frame rate of the clip; None takes it to be 8.
+        side: Short side of the frames that the flow was computed on.
+    """
     rate = NOMINAL_FPS if fps is None else fps
-    return float(length * NOMINAL_SIDE / min(flow.shape[1:3]) * rate / NOMINAL_FPS)
+    return float(lengths.mean() * NOMINAL_SIDE / side * rate / NOMINAL_FPS)
 
 
 def strongest_motion(flow: Float32[np.ndarray, "pairs y x 2"], share: float) -> Float64[np.ndarray, " pairs"]:

@@ -37,12 +37,14 @@ def ms_ssim(preds: UInt8[Tensor, "b t 3 h w"], target: UInt8[Tensor, "b t 3 h w"
     check_pair(preds, target)
     pairs = zip(preds, target, strict=True)
     return torch.tensor(
-        [clip_ms_ssim(interleaved(ours), interleaved(theirs)) for ours, theirs in pairs], dtype=torch.float64
+        [frame_ms_ssim(interleaved(ours), interleaved(theirs)).mean() for ours, theirs in pairs], dtype=torch.float64
     )
 
 
-def clip_ms_ssim(clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """MS-SSIM of one clip, averaged over its frames.
+def frame_ms_ssim(
+    clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray, "t h w 3"]
+) -> Float64[np.ndarray, " t"]:
+    """MS-SSIM of each frame of one clip.
 
     Raises:
         ClipError: Frames are smaller than 176 x 176 pixels.
@@ -50,10 +52,10 @@ def clip_ms_ssim(clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray
     check_side(
         clip.shape[1:3], MIN_SIDE, "ms_ssim", hint="below that only ssim is defined; enlarging clips would add scales"
     )
-    return float(np.mean([_frame_ms_ssim(ours, theirs) for ours, theirs in zip(clip, reference, strict=True)]))
+    return np.array([_ms_ssim(ours, theirs) for ours, theirs in zip(clip, reference, strict=True)])
 
 
-def _frame_ms_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w 3"]) -> float:
+def _ms_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w 3"]) -> float:
     x, y = ours.astype(np.float32), theirs.astype(np.float32)
     product = np.ones(3)
     for scale, weight in enumerate(WEIGHTS, start=1):

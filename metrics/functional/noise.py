@@ -24,15 +24,20 @@ def noise_level(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its frames are smaller than 3 x 3 pixels.
     """
-    return per_clip("noise_level", preds, lambda pixels: clip_noise_level(luma(pixels)))
+    return per_clip("noise_level", preds, lambda pixels: clip_noise_level(frame_noise(luma(pixels))))
 
 
-def clip_noise_level(levels: Float32[np.ndarray, "t h w"]) -> float:
-    """Noise level of one clip, from its luma in levels.
+def clip_noise_level(medians: Float64[np.ndarray, " t"]) -> float:
+    """Noise level of one clip, from the `frame_noise` of its frames."""
+    return float(medians.mean()) / _GAIN / _MEDIAN_OF_A_HALF_NORMAL
+
+
+def frame_noise(levels: Float32[np.ndarray, "t h w"]) -> Float64[np.ndarray, " t"]:
+    """Median magnitude of each frame's luma, in levels, behind the kernel; not scaled.
 
     Raises:
         ClipError: Frames are smaller than 3 x 3 pixels.
     """
     check_side(levels.shape[1:], 3, "noise_level")
     medians = [np.median(np.abs(np.diff(np.diff(frame, n=2, axis=0), n=2, axis=1))) for frame in levels]
-    return float(np.mean(medians, dtype=np.float64)) / _GAIN / _MEDIAN_OF_A_HALF_NORMAL
+    return np.array(medians, dtype=np.float64)

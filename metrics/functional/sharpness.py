@@ -19,11 +19,11 @@ def sharpness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]:
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its frames are smaller than 3 x 3 pixels.
     """
-    return per_clip("sharpness", preds, lambda pixels: clip_sharpness(luma(pixels)))
+    return per_clip("sharpness", preds, lambda pixels: frame_sharpness(luma(pixels)).mean())
 
 
-def clip_sharpness(levels: Float32[np.ndarray, "t h w"]) -> float:
-    """Sharpness of one clip, from its luma in levels.
+def frame_sharpness(levels: Float32[np.ndarray, "t h w"]) -> Float64[np.ndarray, " t"]:
+    """Sharpness of each frame, from its luma in levels.
 
     Raises:
         ClipError: Frames are smaller than 3 x 3 pixels.
@@ -33,4 +33,4 @@ def clip_sharpness(levels: Float32[np.ndarray, "t h w"]) -> float:
     for y in levels:
         laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
         variances.append(laplacian.var(dtype=np.float64))
-    return float(np.mean(variances))
+    return np.array(variances)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
 from metrics.functional.pixels import per_clip
@@ -15,13 +17,20 @@ def interpolation_smoothness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tenso
     Raises:
         ClipError: `preds` is no uint8 RGB batch, or its clips have fewer than three frames.
     """
-    return per_clip("interpolation_smoothness", preds, clip_interpolation_smoothness, min_frames=3)
+    return per_clip("interpolation_smoothness", preds, _smoothness, min_frames=3)
 
 
-def clip_interpolation_smoothness(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
-    """Interpolation smoothness of one clip of at least three frames."""
-    doubled = 0  # |2 x[t] - x[t-1] - x[t+1]| in whole levels, so that the sum is exact
-    for before, frame, after in zip(pixels[:-2], pixels[1:-1], pixels[2:], strict=True):
-        curvature = 2 * frame.astype(np.int16) - before - after
-        doubled += int(np.abs(curvature).sum(dtype=np.int64))
-    return 1 - doubled / 2 / pixels[1:-1].size / 255
+def frame_curvature(frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Int64[np.ndarray, " inner"]:
+    """Sum of |2 x[t] - x[t-1] - x[t+1]| over pixels and channels of each inner frame; in whole levels, so exact."""
+    triples = zip(frames, frames[1:], frames[2:], strict=False)
+    curvatures = (2 * frame.astype(np.int16) - before - after for before, frame, after in triples)
+    return np.array([np.abs(curvature).sum(dtype=np.int64) for curvature in curvatures], dtype=np.int64)
+
+
+def clip_interpolation_smoothness(curvature: Int64[np.ndarray, " inner"], frame_values: int) -> float:
+    """Interpolation smoothness of one clip, from its `frame_curvature` and how many values a frame has."""
+    return 1 - int(curvature.sum()) / 2 / (len(curvature) * frame_values) / 255
+
+
+def _smoothness(pixels: UInt8[np.ndarray, "t h w 3"]) -> float:
+    return clip_interpolation_smoothness(frame_curvature(pixels), pixels[0].size)

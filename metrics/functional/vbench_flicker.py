@@ -70,21 +70,26 @@ def clip_vbench_flicker(steps: Float64[np.ndarray, " pairs"], *, static: bool) -
     return 1 - clip_flicker(steps)
 
 
-def clip_static(
-    between_neighbours: Float32[np.ndarray, "pairs y x 2"], between_ends: Float32[np.ndarray, "2 y x 2"]
-) -> bool:
-    """VBench's static filter for one clip, from the flow of its neighbours and of first to last frame and back."""
-    limit = STILL_UP_TO * min(between_neighbours.shape[1:3]) / NOMINAL_SIDE
-    allowed = round(2 * (len(between_neighbours) + 1) / 16)
-    exceeding = (strongest_motion(between_neighbours, STRONGEST) > limit).sum()
-    far_apart = strongest_motion(between_ends, STRONGEST) > 2 * allowed * limit
-    return bool(exceeding <= allowed and not far_apart.any())
+def unsteady_pairs(flow: Float32[np.ndarray, "pairs y x 2"]) -> Bool[np.ndarray, " pairs"]:
+    """Which pairs of neighbours move more than VBench's static filter takes for stillness, from their flow."""
+    return strongest_motion(flow, STRONGEST) > _limit(flow)
 
 
-def ends(pixels: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "3 h w 3"]:
+def clip_static(unsteady: Bool[np.ndarray, " pairs"], between_ends: Float32[np.ndarray, "2 y x 2"]) -> bool:
+    """VBench's static filter for one clip, from its `unsteady_pairs` and the flow of first to last frame and back."""
+    allowed = round(2 * (len(unsteady) + 1) / 16)
+    far_apart = strongest_motion(between_ends, STRONGEST) > 2 * allowed * _limit(between_ends)
+    return bool(unsteady.sum() <= allowed and not far_apart.any())
+
+
+def ends(first: UInt8[np.ndarray, "h w 3"], last: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "3 h w 3"]:
     """The first frame, the last one and the first again: a clip whose two steps are what `clip_static` needs."""
-    return pixels[[0, -1, 0]]
+    return np.stack([first, last, first])
+
+
+def _limit(flow: Float32[np.ndarray, "pairs y x 2"]) -> float:
+    return STILL_UP_TO * min(flow.shape[1:3]) / NOMINAL_SIDE
 
 
 def _static(pixels: UInt8[np.ndarray, "t h w 3"], flow: FlowEstimator) -> bool:
-    return clip_static(flow(pixels), flow(ends(pixels)))
+    return clip_static(unsteady_pairs(flow(pixels)), flow(ends(pixels[0], pixels[-1])))

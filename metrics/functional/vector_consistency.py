@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from metrics.errors import ClipError
@@ -22,7 +22,22 @@ def vector_consistency(vectors: Float[Tensor, "t d"]) -> float:
     """
     if len(vectors) < 2:
         raise ClipError(f"consistency over time needs at least 2 frames, got {len(vectors)}")
-    frames = torch.nn.functional.normalize(vectors.double(), dim=-1)
+    return float(vector_similarities(vectors).mean())
+
+
+def vector_similarities(
+    vectors: Float[Tensor, "t d"], first: Float[Tensor, " d"] | None = None
+) -> Float64[Tensor, " pairs"]:
+    """What `vector_consistency` is the mean of, from the second frame on.
+
+    Args:
+        vectors: Of frames in a row.
+        first: Vector of the clip's first frame, where these frames do not begin with it.
+    """
+    rows = torch.cat([vectors[:1] if first is None else first[None], vectors])
+    units = torch.nn.functional.normalize(rows.double(), dim=-1)
+    beginning, frames = units[0], units[1:]
     to_neighbour = (frames[1:] * frames[:-1]).sum(dim=-1).clamp(0, 1)
-    to_first = (frames[1:] @ frames[0]).clamp(0, 1)
-    return float((to_neighbour + to_first).mean() / 2)
+    # Not a matrix product: that rounds a row by how many others there are.
+    to_first = (frames[1:] * beginning).sum(dim=-1).clamp(0, 1)
+    return (to_neighbour + to_first) / 2

@@ -62,15 +62,28 @@ def warping_ok_share(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tensor, " b"]
     return per_clip("warping_ok_share", preds, lambda pixels: _warping(pixels).share, min_frames=2)
 
 
-def clip_warping(
+def clip_warping(pairs: Float64[np.ndarray, "pairs 3"]) -> Warping:
+    """Warping error of one clip, from its `pair_warping`; NaN with less than 5 % of trusted pixels."""
+    squares, trusted, pixels = pairs.sum(axis=0)
+    share = trusted / pixels
+    return Warping(float(squares / trusted / 3 / 255**2) if share >= MIN_SHARE else math.nan, float(share))
+
+
+def pair_warping(
     pixels: UInt8[np.ndarray, "t y x 3"],
     forward: Float32[np.ndarray, "pairs y x 2"],
     backward: Float32[np.ndarray, "pairs y x 2"],
-) -> Warping:
-    """Warping error of one clip, from flows at the size of `pixels`; NaN with less than 5 % of trusted pixels."""
+) -> Float64[np.ndarray, "pairs 3"]:
+    """Sum of squared differences in levels, number of trusted pixels and of all pixels, of each pair of neighbours.
+
+    Args:
+        pixels: Frames in a row.
+        forward: Flow from each of them to the next, at their size.
+        backward: Flow from each next one back.
+    """
     height, width = pixels.shape[1:3]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    total, trusted_pixels = 0.0, 0
+    found = []
     for frame, successor, there, back in zip(pixels[:-1], pixels[1:], forward, backward, strict=True):
         x, y = columns + there[..., 0], rows + there[..., 1]
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
@@ -78,16 +91,14 @@ def clip_warping(
         lengths = _squared_length(there) + _squared_length(back_at_target)
         trusted = inside & (_squared_length(there + back_at_target) <= 0.01 * lengths + 0.5)
         warped = cv2.remap(successor.astype(np.float32), x, y, cv2.INTER_LINEAR)
-        total += float(_squared_length(warped - frame)[trusted].sum(dtype=np.float64))
-        trusted_pixels += int(trusted.sum())
-    share = trusted_pixels / forward[..., 0].size
-    error = total / trusted_pixels / 3 / 255**2 if share >= MIN_SHARE else math.nan
-    return Warping(error, share)
+        squares = _squared_length(warped - frame)[trusted].sum(dtype=np.float64)
+        found.append((squares, trusted.sum(), trusted.size))
+    return np.array(found, dtype=np.float64)
 
 
 def _warping(pixels: UInt8[np.ndarray, "t h w 3"]) -> Warping:
     frames = flow_frames(pixels)
-    return clip_warping(frames, clip_flow(frames), clip_flow(frames, backward=True))
+    return clip_warping(pair_warping(frames, clip_flow(frames), clip_flow(frames, backward=True)))
 
 
 def _squared_length(vectors: Float32[np.ndarray, "y x c"]) -> Float32[np.ndarray, "y x"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -82,6 +82,10 @@ class FacePresent(ReviewFlag):
         """See the base; looks for the weights."""
         find_weights(WEIGHTS)
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """16, evenly spaced."""
+        return sorted({round(place * (frames - 1) / (FRAMES - 1)) for place in range(FRAMES)})
+
     def faces(self, view: ClipView) -> Faces:
         """What the detector finds."""
         return view.once(("faces", self.card.id), lambda: self._faces(view))
@@ -94,9 +98,8 @@ class FacePresent(ReviewFlag):
         return f"a face in {found.with_face} of {found.looked_at} frames, best score {found.best_score:.2f}"
 
     def _faces(self, view: ClipView) -> Faces:
-        pixels = view.pixels
-        places = sorted({round(place * (len(pixels) - 1) / (FRAMES - 1)) for place in range(FRAMES)})
-        scores = [_best_score(self.weights, pixels[place]) for place in places]
+        places = self.frames_seen(len(view.frames))
+        scores = [_best_score(self.weights, view.pixels[place]) for place in places]
         return Faces(len(places), sum(score > 0 for score in scores), max(scores))
 
 

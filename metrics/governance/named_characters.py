@@ -60,6 +60,10 @@ class NamedCharacters(ReviewFlag):
         self.card = replace(type(self).card, policy=f"list-{digest[:8]}")
         self._pattern = re.compile("|".join(map(_pattern, sorted(self.names, key=len, reverse=True))))
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """The first, as a view has one at least."""
+        return range(1)
+
     def reason(self, view: ClipView) -> str:
         """The names that the prompt contains."""
         found = dict.fromkeys(match.group() for match in self._pattern.finditer(_plain(view.prompt or "")))

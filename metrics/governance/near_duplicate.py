@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,10 @@ class NearDuplicate(ReviewFlag):
     def check_available(cls) -> None:
         """See the base; looks for the file of the reference set."""
         _file(None)
+
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """8, evenly spaced."""
+        return ClipDescriber(self.features).frames_seen(frames)
 
     def nearest(self, view: ClipView) -> Nearest:
         """The reference clip that is closest."""

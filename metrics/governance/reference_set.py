@@ -47,14 +47,17 @@ class ClipDescriber:
             return f"{LAYOUT}:area-8x8-{FRAMES}even"
         return f"{self._encoder.name}:{self._encoder.weights_hash}:{self._encoder.policy}-{FRAMES}even"
 
+    def frames_seen(self, frames: int) -> list[int]:
+        """Which frames of a clip of so many `describe` looks at; of these alone it looks at all."""
+        return sorted({round(place * (frames - 1) / (FRAMES - 1)) for place in range(FRAMES)})
+
     def describe(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float64[Tensor, " d"]:
         """The vector of a clip.
 
         Raises:
             ClipError: By `layout`, frames are smaller than 8 x 8 pixels.
         """
-        places = [round(place * (len(frames) - 1) / (FRAMES - 1)) for place in range(FRAMES)]
-        seen = frames[sorted(set(places))]
+        seen = frames[self.frames_seen(len(frames))]
         if self._encoder is None:
             vectors = torch.from_numpy(np.ascontiguousarray(frame_descriptors(interleaved(seen)))).double()
         else:

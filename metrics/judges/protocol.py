@@ -23,7 +23,10 @@ class Answer:
 
 
 class Judge(Protocol):
-    """Answers questions about clips, each by itself and without chance: the same input always has the same answer."""
+    """Answers questions about clips, each by itself and without chance: the same input always has the same answer.
+
+    One with a method `frames_seen(frames)`, which frames of a clip of so many count, is given these alone.
+    """
 
     @property
     def name(self) -> str:

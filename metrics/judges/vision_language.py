@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,10 @@ class VisionLanguageJudge:
             raise self.folder.unusable("its tokenizer has no token that begins yes, or no, or one that begins both")
         return tokens
 
+    def frames_seen(self, frames: int) -> Sequence[int]:
+        """See `Judge`."""
+        return middle_frames(frames, min(FRAMES, frames))
+
     def answer(self, frames: UInt8[Tensor, "t 3 h w"], question: str) -> Answer:
         """See `Judge`."""
         probabilities = self.next_token(frames, INSTRUCTION.format(question=question))
@@ -96,7 +101,7 @@ class VisionLanguageJudge:
             UndefinedScoreError: The text holds a token that steers the model.
         """
         self._refuse_control_tokens(text)
-        seen = frames[middle_frames(len(frames), min(FRAMES, len(frames)))]
+        seen = frames[self.frames_seen(len(frames))]
         content: list[dict[str, Any]] = [
             {"type": "image", "image": Image.fromarray(frame)} for frame in interleaved(seen)
         ]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from metrics import functional
     from metrics.base import ClipMetric
     from metrics.clip_stream import ClipStream
-    from metrics.frame_metric import FrameMetric
     from metrics.scoring import ClipScore, score_view
     from metrics.view import ClipView
 
@@ -28,7 +27,6 @@ __all__ = [
     "ClipScore",
     "ClipStream",
     "ClipView",
-    "FrameMetric",
     "MetricCard",
     "MetricError",
     "build",
@@ -42,7 +40,6 @@ _LAZY = {
     "ClipScore": "metrics.scoring",
     "ClipStream": "metrics.clip_stream",
     "ClipView": "metrics.view",
-    "FrameMetric": "metrics.frame_metric",
     "score_view": "metrics.scoring",
 }
 

@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
+from metrics.backbones.clip_sampling import frames_seen
 from metrics.base import ClipMetric
 from metrics.errors import ClipError
 from metrics.frame_feed import FrameFeed, Part
 from metrics.frame_metric import FrameMetric
 from metrics.functional.checks import check_clip, check_same_shape
 from metrics.scoring import ClipScore, scored
+from metrics.set_metric import SetMetric
 from metrics.view import ClipView
 
 
@@ -33,7 +35,7 @@ class _Plan(NamedTuple):
 class _Track:
     """A metric on its way through the clip."""
 
-    metric: ClipMetric
+    metric: ClipMetric | SetMetric
     plan: _Plan | None = None
     measured: list[np.ndarray] = field(default_factory=list)
     view: ClipView | None = None
@@ -48,6 +50,7 @@ class ClipStream:
 
     Args:
         metrics: Metric objects by whatever key the caller wants back.
+        sets: Set metrics, likewise: of the clip they are to see `frames_of`.
         frames: How many frames the clip has.
         prompt: The text that the clip was made from.
         ground_truth: What a correct clip shows, in the terms of the suite's world.
@@ -71,6 +74,7 @@ class ClipStream:
         metrics: Mapping[str, ClipMetric],
         *,
         frames: int,
+        sets: Mapping[str, SetMetric] | None = None,
         prompt: str | None = None,
         ground_truth: Mapping[str, Any] | None = None,
         fps: float | None = None,
@@ -85,6 +89,7 @@ class ClipStream:
         self._reference_size: tuple[int, ...] = ()
         self._paired = True
         self._tracks = {key: _Track(metric) for key, metric in metrics.items()}
+        self._sets = {key: _Track(metric) for key, metric in (sets or {}).items()}
         self._feeds: dict[_Plan, FrameFeed] = {}
         self._carried: dict[int, Any] = {}
 
@@ -119,12 +124,28 @@ class ClipStream:
 
     def scores(self) -> dict[str, ClipScore]:
         """One score per metric, once all frames have come. A metric that fails costs its own score alone."""
-        for plan, feed in self._feeds.items():
-            self._measure(plan, feed.rest())
+        self._finish()
         return {key: scored(partial(self._score, track)) for key, track in self._tracks.items()}
 
+    def frames_of(self, key: str) -> UInt8[Tensor, "seen 3 h w"]:
+        """What a set metric is to see of the clip, on the CPU, once all frames have come.
+
+        Raises:
+            MetricError: The metric cannot say what it needs; or whatever else it raised.
+        """
+        self._finish()
+        track = self._sets[key]
+        if track.error is not None:
+            raise track.error
+        assert track.view is not None
+        return track.view.frames
+
+    def _finish(self) -> None:
+        for plan, feed in self._feeds.items():
+            self._measure(plan, feed.rest())
+
     def _make_feeds(self) -> None:
-        for track in self._tracks.values():
+        for track in [*self._tracks.values(), *self._sets.values()]:
             try:
                 track.plan = plan = self._plan(track.metric)
             except Exception as error:  # noqa: BLE001 - one broken metric must not lose the other scores of the clip
@@ -132,19 +153,20 @@ class ClipStream:
             else:
                 self._feeds.setdefault(plan, FrameFeed(plan.seen, at_once=plan.at_once, whole=plan.whole))
 
-    def _plan(self, metric: ClipMetric) -> _Plan:
-        seen = metric.frames_seen(self._told)
+    def _plan(self, metric: ClipMetric | SetMetric) -> _Plan:
+        seen = frames_seen(metric, self._told)
         seen = None if len(seen) == self._told else tuple(seen)
         at_once = metric.frames_at_once(*self._size[1:]) if isinstance(metric, FrameMetric) else None
         chunks = isinstance(metric, FrameMetric) and at_once is None
-        network = metric.card.backbone is not None and not chunks
+        network = isinstance(metric, ClipMetric) and metric.card.backbone is not None and not chunks
         return _Plan(seen, at_once, not isinstance(metric, FrameMetric), self._device if network else "cpu")
 
     def _compares(self, plan: _Plan) -> bool:
-        return any("reference" in track.metric.card.needs for track in self._of(plan))
+        return any(track.plan == plan and "reference" in track.metric.card.needs for track in self._tracks.values())
 
     def _of(self, plan: _Plan) -> list[_Track]:
-        return [track for track in self._tracks.values() if track.plan == plan and track.error is None]
+        tracks = (*self._tracks.values(), *self._sets.values())
+        return [track for track in tracks if track.plan == plan and track.error is None]
 
     def _measure(self, plan: _Plan, parts: Iterable[Part]) -> None:
         for part in parts:
@@ -168,6 +190,9 @@ class ClipStream:
 
     def _score(self, track: _Track) -> tuple[float, str]:
         metric, shape = track.metric, (self.frames, *self._size)
+        if not isinstance(metric, ClipMetric):
+            # Metrics of other packages need not derive from it: these see the whole clip, and check it themselves.
+            return _of_whole(metric, track.view)
         metric.check_length(self.frames)
         given = {name for name, value in self._about.items() if value is not None}
         metric.check_needs(given | ({"reference"} if self._reference_frames else set()))
@@ -181,6 +206,10 @@ class ClipStream:
         else:
             value = metric.score(track.view)
         return metric.checked_value(value, shape), metric.note(track.view)
+
+
+def _of_whole(metric: Any, view: ClipView | None) -> tuple[float, str]:
+    return metric.checked_score(view), metric.note(view)
 
 
 def _checked_size(frames: Tensor, size: tuple[int, ...]) -> tuple[int, ...]:

@@ -20,7 +20,9 @@ def interpolation_smoothness(preds: UInt8[Tensor, "b t 3 h w"]) -> Float64[Tenso
     return per_clip("interpolation_smoothness", preds, _smoothness, min_frames=3)
 
 
-def frame_curvature(frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Int64[np.ndarray, " inner"]:
+def frame_curvature(
+    frames: Sequence[UInt8[np.ndarray, "h w 3"]] | UInt8[np.ndarray, "t h w 3"],
+) -> Int64[np.ndarray, " inner"]:
     """Sum of |2 x[t] - x[t-1] - x[t+1]| over pixels and channels of each inner frame; in whole levels, so exact."""
     triples = zip(frames, frames[1:], frames[2:], strict=False)
     curvatures = (2 * frame.astype(np.int16) - before - after for before, frame, after in triples)

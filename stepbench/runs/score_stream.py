@@ -1,12 +1,10 @@
-"""Score clip after clip: the next one is decoded meanwhile, and on a GPU several clips share a pass of each network."""
+"""Score clip after clip, part by part while the next part is decoded; on a GPU several clips share a network's pass."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,9 @@ from stepbench.executors.local import THIS_PROCESS
 from stepbench.executors.protocol import Executor, Lost, Stage
 from stepbench.runs.clip_features import features_of_clips
 from stepbench.runs.metric_set import ChosenMetric
-from stepbench.runs.score_worker import ReadTask, ScoredClip, ScoreTask, all_failed, read_task, score_rows, unscored
+from stepbench.runs.read_pieces import pieces_of_tasks
+from stepbench.runs.score_pieces import Halfway, score_pieces
+from stepbench.runs.score_worker import ScoredClip, ScoreTask, all_failed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,20 +96,10 @@ def _make_scorer(metrics: Sequence[ChosenMetric], device: str) -> Scorer:
     return partial(score_stream, built, makers, device)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Halfway:
-    """A clip whose rows are there and whose features are still to be made."""
-
-    task: ScoreTask
-    frames: np.ndarray | str
-    rows: list[dict[str, Any]]
-    seconds: float
-
-
 def score_stream(
     metrics: dict[str, Any], makers: dict[str, Any], device: str, tasks: Iterable[ScoreTask]
 ) -> Iterator[Scored]:
-    """Score tasks in their order, holding no more than one pass of clips and the one that is read ahead.
+    """Score tasks in their order, holding little more than two parts of clips, and what networks see of one pass.
 
     Args:
         metrics: metric_id -> metric.
@@ -118,31 +108,21 @@ def score_stream(
         tasks: Clips, each with what it lacks.
     """
     per_pass = CLIPS_PER_PASS[device.partition(":")[0]]
-    waiting: list[_Halfway] = []
-    for task, read in _read_ahead(metrics, tasks):
-        waiting.append(_halfway(metrics, task, read, device))
+    waiting: list[Halfway] = []
+    for task, pieces in pieces_of_tasks(metrics, tasks):
+        waiting.append(score_pieces(metrics, makers, task, pieces, device))
         if len(waiting) >= per_pass:
             yield from _finished(makers, waiting, per_pass)
             waiting = []
     yield from _finished(makers, waiting, per_pass)
 
 
-def _halfway(metrics: dict[str, Any], task: ScoreTask, read: ReadTask, device: str) -> _Halfway:
-    started = time.perf_counter()
-    try:
-        rows = score_rows(metrics, task, read, device)
-    except Exception as error:  # noqa: BLE001 - one clip that is like no other must not lose the rest
-        rows = unscored(task, "failed", f"{type(error).__name__}: {error}")
-    frames = read.clip if isinstance(read.clip, str) else read.clip.frames
-    return _Halfway(task=task, frames=frames, rows=rows, seconds=time.perf_counter() - started)
-
-
-def _finished(makers: dict[str, Any], waiting: Sequence[_Halfway], per_pass: int) -> Iterator[Scored]:
+def _finished(makers: dict[str, Any], waiting: Sequence[Halfway], per_pass: int) -> Iterator[Scored]:
     started = time.perf_counter()
     found: list[dict[str, np.ndarray | str]] = [{} for _ in waiting]
     for feature_id in dict.fromkeys(one for half in waiting for one in half.task.features):
         places = [place for place, half in enumerate(waiting) if feature_id in half.task.features]
-        made = features_of_clips(makers[feature_id], [waiting[place].frames for place in places], per_pass)
+        made = features_of_clips(makers[feature_id], [waiting[place].frames[feature_id] for place in places], per_pass)
         for place, one in zip(places, made, strict=True):
             found[place][feature_id] = one
     share = (time.perf_counter() - started) / max(len(waiting), 1)
@@ -156,40 +136,3 @@ def _finished(makers: dict[str, Any], waiting: Sequence[_Halfway], per_pass: int
                 seconds=half.seconds + share,
             ),
         )
-
-
-class _Reading(threading.Thread):
-    """A task being decoded. A daemon, so that a program that is told to stop does not wait for a slow disk."""
-
-    def __init__(self, task: ScoreTask, with_reference: bool) -> None:
-        super().__init__(daemon=True)
-        self.task = task
-        self._with_reference = with_reference
-        self._read: ReadTask | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._read = read_task(self.task, with_reference=self._with_reference)
-        except Exception as error:  # noqa: BLE001 - what went wrong in this thread is told in the clip's rows
-            self._read = ReadTask(clip=f"{type(error).__name__}: {error}", reference=None)
-
-    def result(self) -> ReadTask:
-        """What was read, once it is."""
-        self.join()
-        assert self._read is not None
-        return self._read
-
-
-def _read_ahead(metrics: dict[str, Any], tasks: Iterable[ScoreTask]) -> Iterator[tuple[ScoreTask, ReadTask]]:
-    """Every task with its clips. While one is worked on, the next is decoded; never more than that."""
-    ahead: _Reading | None = None
-    for task in tasks:
-        with_reference = any("reference" in metrics[metric_id].card.needs for metric_id in task.metrics)
-        current, ahead = ahead, None
-        read = current.result() if current else None
-        ahead = _Reading(task, with_reference)
-        if current and read:
-            yield current.task, read
-    if ahead:
-        yield ahead.task, ahead.result()

@@ -1,4 +1,4 @@
-"""Score one decoded clip: every metric, from that one decode. What goes in, what comes out, and how a clip is read."""
+"""Scoring a clip: what goes in, what comes out, and in which surroundings it is computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepbench.canonical import sha256_file
-from stepbench.errors import StepbenchError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,14 +30,30 @@ class ClipFile:
         Raises:
             VideoError: The file is missing, damaged, or not the recorded one.
         """
-        from stepbench.video import VideoError, read_clip
+        from stepbench.video import read_clip
+
+        self._check()
+        return read_clip(self.path)
+
+    def stream(self) -> Iterator[VideoClip]:
+        """The decoded clip in parts, in memory that does not grow with its length.
+
+        Raises:
+            VideoError: As `read`; that a file is cut off shows at its end.
+        """
+        from stepbench.video import stream_clip
+
+        self._check()
+        yield from stream_clip(self.path)
+
+    def _check(self) -> None:
+        from stepbench.video import VideoError
 
         if self.path.is_file() and sha256_file(self.path) != self.sha256:
             raise VideoError(
                 f"{self.path.name} changed since it was generated: its sha256 is no longer the journal's",
                 hint="delete the file and run again to generate it anew",
             )
-        return read_clip(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,52 +95,6 @@ class ScoredClip:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadTask:
-    """The decoded clips of a task, each of them or why it could not be read.
-
-    Attributes:
-        reference: None where the task has none.
-    """
-
-    clip: VideoClip | str
-    reference: VideoClip | str | None
-
-
-def read_task(task: ScoreTask, *, with_reference: bool) -> ReadTask:
-    """Decode the clip, and its reference where that is wanted."""
-    return ReadTask(
-        clip=_read(task.clip), reference=_read(task.reference) if task.reference and with_reference else None
-    )
-
-
-def score_rows(metrics: Mapping[str, Any], task: ScoreTask, read: ReadTask, device: str) -> list[dict[str, Any]]:
-    """One row per metric of the task; a clip that cannot be read fails all of them, its reference those that need it.
-
-    Args:
-        metrics: metric_id -> metric.
-        device: Where networks compute. Formulas on pixels always do so on the CPU.
-    """
-    from metrics.scoring import score_view
-
-    if isinstance(read.clip, str):
-        return unscored(task, "failed", read.clip)
-    rows = {row["metric_id"]: row for row in unscored(task, "failed", "")}
-    wanted = {metric_id: metrics[metric_id] for metric_id in task.metrics}
-    if isinstance(read.reference, str):
-        for metric_id in [key for key, metric in wanted.items() if "reference" in metric.card.needs]:
-            rows[metric_id]["error"] = f"reference clip: {read.reference}"
-            del wanted[metric_id]
-    networks = any(metric.card.backbone for metric in wanted.values())
-    with one_thread():
-        scores = score_view(_view(task, read, device if networks else "cpu"), wanted)
-    for metric_id, score in scores.items():
-        found = {"value": score.value, "n": 1, "status": "ok", "error": None}
-        found |= {"note": score.note} if score.note else {}
-        rows[metric_id] |= found if score.status == "ok" else {"status": score.status, "error": score.error}
-    return list(rows.values())
-
-
 def unscored(task: ScoreTask, status: str, error: str) -> list[dict[str, Any]]:
     """Rows that say why a clip has no value: `status` is `failed` or `unavailable`."""
     row = {"sample_key": task.sample_key, "clip_sha256": task.clip.sha256}
@@ -155,26 +124,3 @@ def one_thread() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         cv2.setNumThreads(cv2_threads)
-
-
-def _read(file: ClipFile) -> VideoClip | str:
-    try:
-        return file.read()
-    except StepbenchError as error:
-        return error.message
-
-
-def _view(task: ScoreTask, read: ReadTask, device: str) -> Any:
-    import torch
-
-    from metrics.view import ClipView
-
-    assert not isinstance(read.clip, str)
-    reference = None if isinstance(read.reference, str) else read.reference
-    return ClipView(
-        torch.from_numpy(read.clip.frames).to(device),
-        reference=torch.from_numpy(reference.frames).to(device) if reference else None,
-        prompt=task.prompt,
-        ground_truth=task.ground_truth,
-        fps=read.clip.fps,
-    )

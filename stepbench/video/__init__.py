@@ -2,7 +2,7 @@
 
 from stepbench.video.blind import copy_without_tags, tags_of
 from stepbench.video.info import VideoClip, VideoError, VideoInfo
-from stepbench.video.read import probe, read_chunks, read_clip, read_comment
+from stepbench.video.read import count_frames, probe, read_chunks, read_clip, read_comment, stream_clip
 from stepbench.video.write import ClipWriter, master_writer, preview_writer, write_master, write_preview
 
 __all__ = [
@@ -11,12 +11,14 @@ __all__ = [
     "VideoError",
     "VideoInfo",
     "copy_without_tags",
+    "count_frames",
     "master_writer",
     "preview_writer",
     "probe",
     "read_chunks",
     "read_clip",
     "read_comment",
+    "stream_clip",
     "tags_of",
     "write_master",
     "write_preview",

@@ -19,6 +19,8 @@ MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 DEFAULT_FPS = 25.0
 """Taken only where a container gives no rate at all."""
 FRAMES_PER_CHUNK = 16
+CHUNK_BYTES, LEAST_FRAMES = 8 << 20, 4
+"""How much of a clip `stream_clip` gives at a time: so many bytes at most, unless so few frames already have more."""
 
 
 def probe(path: Path) -> VideoInfo:
@@ -70,6 +72,35 @@ def read_chunks(path: Path, frames: int = FRAMES_PER_CHUNK) -> Iterator[np.ndarr
         yield from _decoded(path, container, stream, frames)
 
 
+def stream_clip(path: Path) -> Iterator[VideoClip]:
+    """The clip of `read_clip` in parts of at most 8 MiB, or of 4 frames where these are more.
+
+    Raises:
+        VideoError: What `read_clip` raises; that a file is cut off shows after its last whole part.
+    """
+    with _opened(path) as (container, stream):
+        frame = 3 * stream.codec_context.height * stream.codec_context.width
+        size = max(LEAST_FRAMES, CHUNK_BYTES // max(frame, 1))
+        for frames in _decoded(path, container, stream, size):
+            yield VideoClip(frames=frames, fps=_rate(stream))
+            del frames  # as in `_decoded`
+
+
+def count_frames(path: Path) -> int:
+    """How many frames the packets of `path` seem to hold, one in each, without decoding. Only decoding proves it.
+
+    Raises:
+        VideoError: As `probe`, or the file is damaged.
+    """
+    with _opened(path) as (container, stream):
+        try:
+            return sum(packet.size > 0 for packet in container.demux(stream))
+        except av.error.FFmpegError as error:
+            raise VideoError(
+                f"{path.name}: broken: {error.strerror}", hint="copy or generate the file again"
+            ) from error
+
+
 def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: int) -> Iterator[np.ndarray]:
     images: list[np.ndarray] = []
     count, first = 0, (0, 0, 0)
@@ -86,8 +117,9 @@ def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: i
             images.append(image)
             count += 1
             if len(images) == size:
-                yield _stacked(images)
-                images = []
+                chunk, images = _stacked(images), []
+                yield chunk
+                del chunk  # it must not outlive the decoding of the next one
     except av.error.FFmpegError as error:
         raise VideoError(
             f"{path.name}: broken after {count} frames: {error.strerror}", hint="copy or generate the file again"

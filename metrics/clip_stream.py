@@ -96,7 +96,8 @@ class ClipStream:
     @property
     def told_right(self) -> bool:
         """Whether as many frames have come as were told, or no metric depends on it."""
-        return self.frames == self._told or all(plan.seen is None for plan in self._feeds)
+        tracks = (*self._tracks.values(), *self._sets.values())
+        return self.frames == self._told or all(track.plan and track.plan.seen is None for track in tracks)
 
     def add(self, frames: UInt8[Tensor, "t 3 h w"] | None, reference: UInt8[Tensor, "s 3 y x"] | None = None) -> None:
         """Take in the next frames of the clip, and as many of its reference where there is one.

@@ -6,7 +6,7 @@ import numpy as np
 
 from metrics.card import MetricCard
 from metrics.frame_metric import FrameMetric
-from metrics.functional.ssim import clip_ssim
+from metrics.functional.ssim import frame_ssim
 from metrics.view import ClipView
 
 
@@ -55,5 +55,4 @@ class SSIM(FrameMetric):
 
     def measure(self, view: ClipView) -> np.ndarray:
         """SSIM of each frame."""
-        pairs = zip(view.pixels, view.reference_pixels, strict=True)
-        return np.array([clip_ssim(ours[None], theirs[None]) for ours, theirs in pairs])
+        return frame_ssim(view.pixels, view.reference_pixels)

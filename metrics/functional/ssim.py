@@ -44,8 +44,19 @@ def clip_ssim(clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray, "
     Raises:
         ClipError: Frames are smaller than the window.
     """
+    return float(frame_ssim(clip, reference).mean())
+
+
+def frame_ssim(
+    clip: UInt8[np.ndarray, "t h w 3"], reference: UInt8[np.ndarray, "t h w 3"]
+) -> Float64[np.ndarray, " t"]:
+    """SSIM of each frame of one clip.
+
+    Raises:
+        ClipError: Frames are smaller than the window.
+    """
     check_side(clip.shape[1:3], WINDOW, "ssim")
-    return float(np.mean([_frame_ssim(ours, theirs) for ours, theirs in zip(clip, reference, strict=True)]))
+    return np.array([_frame_ssim(ours, theirs) for ours, theirs in zip(clip, reference, strict=True)])
 
 
 def _frame_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w 3"]) -> float:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import metrics
-from metrics import ClipMetric, MetricError
+from metrics import ClipMetric, ClipStream, ClipView, MetricError
 from metrics.errors import UndefinedScoreError
 
 Change = Callable[[Tensor], Tensor]
@@ -110,6 +110,20 @@ def batches_and_order(subject: Subject) -> None:
         assert float(one_by_one.compute()) == pytest.approx(together, rel=1e-12)
 
 
+def parts_of_a_clip(subject: Subject) -> None:
+    """However a clip is divided, its parts have the value of the whole, bit for bit."""
+    preds, target = (side[1] for side in subject.disturbed_and_clean())
+    reference = target if subject.needs_reference else None
+    metric = subject.build()
+    whole = metrics.score_view(ClipView(preds, reference, fps=30), {"": metric})
+    for size in (1, 2, 7):
+        stream = ClipStream({"": metric}, frames=len(preds), fps=30)
+        for start in range(0, len(preds), size):
+            part = slice(start, start + size)
+            stream.add(preds[part], None if reference is None else reference[part])
+        assert stream.scores() == whole, f"{subject.name} in parts of {size}"
+
+
 def shards_merge(subject: Subject) -> None:
     """Uneven shards, one of them empty, merge into the value of one run."""
     preds, target = subject.disturbed_and_clean()
@@ -192,6 +206,7 @@ LAWS = (
     symmetry,
     agreement_with_the_function,
     batches_and_order,
+    parts_of_a_clip,
     shards_merge,
     graded_corruption,
     indifference,

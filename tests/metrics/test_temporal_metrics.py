@@ -23,7 +23,7 @@ from metrics.functional import (
 )
 from metrics.functional.consistency import frame_descriptors
 from metrics.functional.cuts import histogram_steps
-from metrics.functional.warping import clip_warping
+from metrics.functional.warping import clip_warping, pair_warping
 
 
 def test_flicker_by_hand():
@@ -63,7 +63,7 @@ def test_warping_error_by_hand():
     pixels = np.full((2, 16, 16, 3), 100, np.uint8)
     pixels[1, ..., 0] += 51
     still = np.zeros((1, 16, 16, 2), np.float32)
-    assert clip_warping(pixels, still, still) == pytest.approx((0.04 / 3, 1.0), rel=1e-6)
+    assert clip_warping(pair_warping(pixels, still, still)) == pytest.approx((0.04 / 3, 1.0), rel=1e-6)
 
 
 @pytest.mark.parametrize("dx", [0.013, 0.37, 2.0])
@@ -73,7 +73,8 @@ def test_warping_undoes_a_known_motion_exactly(dx: float):
     before, after = ramp, ramp - 4 * dx
     flow = np.zeros((1, 20, 40, 2), np.float32)
     flow[..., 0] = dx
-    result = clip_warping(np.stack([before, after]), flow, -flow)  # float levels: rounding is not under test here
+    frames = np.stack([before, after])  # float levels: rounding is not under test here
+    result = clip_warping(pair_warping(frames, flow, -flow))
     assert result.error == pytest.approx(0, abs=1e-10)
     assert result.share == pytest.approx((40 - np.ceil(dx)) / 40)
 
@@ -83,14 +84,14 @@ def test_warping_ignores_pixels_whose_flows_disagree():
     pixels[1, :8] = 255
     forward, backward = np.zeros((1, 16, 16, 2), np.float32), np.zeros((1, 16, 16, 2), np.float32)
     backward[0, :8] = 5.0
-    result = clip_warping(pixels, forward, backward)
+    result = clip_warping(pair_warping(pixels, forward, backward))
     assert (result.error, result.share) == (0.0, 0.5)
 
 
 def test_warping_error_is_undefined_where_flow_fails():
     pixels = np.zeros((2, 16, 16, 3), np.uint8)
     outwards = np.full((1, 16, 16, 2), 100.0, np.float32)
-    result = clip_warping(pixels, outwards, -outwards)
+    result = clip_warping(pair_warping(pixels, outwards, -outwards))
     assert (np.isnan(result.error), result.share) == (True, 0.0)
     with pytest.raises(UndefinedScoreError, match=r"trusted on 0\.0% of the pixels, and 5% are needed"):
         result.defined_error()

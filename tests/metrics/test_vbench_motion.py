@@ -12,9 +12,9 @@ import metrics
 from metrics import ClipView
 from metrics.errors import ClipError, MetricError, UndefinedScoreError
 from metrics.functional import dynamic_degree, flicker, vbench_flicker, vbench_static
-from metrics.functional.dynamic_degree import clip_dynamic_degree, sampling_step
+from metrics.functional.dynamic_degree import clip_dynamic_degree, moving_pairs, sampling_step
 from metrics.functional.motion import strongest_motion
-from metrics.functional.vbench_flicker import clip_static
+from metrics.functional.vbench_flicker import clip_static, unsteady_pairs
 
 SIZE = (32, 40)  # thresholds: 6 * 32 / 256 = 0.75 pixels to move, 3 * 32 / 256 = 0.375 to be still
 
@@ -46,7 +46,7 @@ def test_dynamic_degree_is_the_rule_of_vbench(frames: int, fps: float):
     answers = []
     for scale in (0.1, 0.3, 0.36, 0.4, 0.8):
         vectors = generator.normal(0, scale, (frames - 1, *SIZE, 2)).astype(np.float32)
-        answers.append(clip_dynamic_degree(vectors, fps))
+        answers.append(clip_dynamic_degree(moving_pairs(vectors, fps)))
         assert answers[-1] == vbench_moves(vectors, fps)
     assert len(set(answers)) == 2, "both answers must occur for this to prove anything"
 
@@ -54,20 +54,20 @@ def test_dynamic_degree_is_the_rule_of_vbench(frames: int, fps: float):
 def test_a_twentieth_of_the_frame_decides():
     assert strongest_motion(flow([2.0], share=0.05), 0.05) == pytest.approx([2.0])
     assert strongest_motion(flow([2.0], share=0.025), 0.05) == pytest.approx([1.0])
-    assert clip_dynamic_degree(flow([0.8] * 8, share=0.05), 8) == 1.0
-    assert clip_dynamic_degree(flow([0.8] * 8, share=0.045), 8) == 0.0
+    assert clip_dynamic_degree(moving_pairs(flow([0.8] * 8, share=0.05), 8)) == 1.0
+    assert clip_dynamic_degree(moving_pairs(flow([0.8] * 8, share=0.045), 8)) == 0.0
 
 
 def test_a_quarter_of_the_pairs_decides():
     # 16 frames: round(4 * 16 / 16) = 4 pairs.
-    assert clip_dynamic_degree(flow([1.0] * 3 + [0.0] * 12), 8) == 0.0
-    assert clip_dynamic_degree(flow([1.0] * 4 + [0.0] * 11), 8) == 1.0
+    assert clip_dynamic_degree(moving_pairs(flow([1.0] * 3 + [0.0] * 12), 8)) == 0.0
+    assert clip_dynamic_degree(moving_pairs(flow([1.0] * 4 + [0.0] * 11), 8)) == 1.0
 
 
 def test_a_still_of_two_frames_does_not_move():
     # VBench asks for round(4 * 2 / 16) = 0 moving pairs of two frames, which every clip has.
     assert float(dynamic_degree(clips.still(frames=2)[None])) == 0.0
-    assert clip_dynamic_degree(flow([1.0]), 8) == 1.0
+    assert clip_dynamic_degree(moving_pairs(flow([1.0]), 8)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_dynamic_degree_of_photographs_and_shapes():
 )
 def test_static_filter_by_hand(neighbours: list[float], ends: float, static: bool):
     for between_ends in ([ends, 0.0], [0.0, ends]):
-        assert clip_static(flow(neighbours), flow(between_ends)) is static
+        assert clip_static(unsteady_pairs(flow(neighbours)), flow(between_ends)) is static
 
 
 def test_static_filter_looks_at_a_fiftieth_of_the_frame():
-    assert not clip_static(flow([0.4] * 15, share=0.02), flow([0.0, 0.0]))
-    assert clip_static(flow([0.4] * 15, share=0.018), flow([0.0, 0.0]))
+    assert not clip_static(unsteady_pairs(flow([0.4] * 15, share=0.02)), flow([0.0, 0.0]))
+    assert clip_static(unsteady_pairs(flow([0.4] * 15, share=0.018)), flow([0.0, 0.0]))
 
 
 def test_static_filter_compares_first_and_last_frame_both_ways():

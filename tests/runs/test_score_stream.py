@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import metrics
+from metrics import ClipView
 from stepbench.errors import EnvironmentUnfitError, UsageError
 from stepbench.executors.local import LocalExecutor
 from stepbench.executors.protocol import Lost, Stage
@@ -20,6 +21,8 @@ from stepbench.records import Prompt
 from stepbench.runs import device, score_stream
 from stepbench.runs.clip_features import features_of_clips
 from stepbench.runs.metric_set import choose_metrics
+from stepbench.runs.read_pieces import read_pieces
+from stepbench.runs.score_pieces import Halfway, score_pieces
 from stepbench.runs.score_worker import ClipFile, ScoreTask
 from stepbench.video import VideoClip
 
@@ -34,49 +37,82 @@ def clip(seed: int, frames: int = 3, side: int = 16) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (frames, 3, side, side), dtype=np.uint8)
 
 
-def test_one_clip_is_read_ahead_and_never_more(workplace, monkeypatch):
-    read, scored = [], []
+def test_one_part_is_read_ahead_and_never_more(workplace, monkeypatch):
+    read: list[tuple[int, int]] = []
+    scored = []
     scoring = threading.Event()
 
-    def reading(self: ClipFile) -> VideoClip:
-        read.append(int(self.path.stem))
-        return VideoClip(frames=clip(int(self.path.stem)), fps=8.0)
+    def reading(self: ClipFile) -> Iterator[VideoClip]:
+        for part in range(3):
+            read.append((int(self.path.stem), part))
+            yield VideoClip(frames=clip(part), fps=8.0)
 
-    def rows(metrics: Any, one: ScoreTask, found: Any, device: str) -> list[dict[str, Any]]:
-        scored.append((int(one.sample_key), max(read)))
-        scoring.wait(0.05)  # long enough for a reader that does not stop to run on
-        return []
+    def score(metrics: Any, makers: Any, one: ScoreTask, pieces: Iterator[Any], device: str) -> Halfway:
+        for part, _ in enumerate(pieces):
+            scored.append(((int(one.sample_key), part), read[-1]))
+            scoring.wait(0.02)  # long enough for a reader that does not stop to run on
+        return Halfway(task=one, rows=[], frames={}, seconds=0)
 
-    monkeypatch.setattr(ClipFile, "read", reading)
-    monkeypatch.setattr(score_stream, "score_rows", rows)
-    done = score_stream.score_stream({}, {}, "cpu", (task(str(number)) for number in range(6)))
-    assert [one.sample_key for one, _ in done] == list("012345")
-    assert read == list(range(6))
-    assert all(ahead <= number + 1 for number, ahead in scored), scored
+    monkeypatch.setattr(ClipFile, "stream", reading)
+    monkeypatch.setattr(score_stream, "score_pieces", score)
+    done = score_stream.score_stream({}, {}, "cpu", (task(str(number)) for number in range(4)))
+    assert [one.sample_key for one, _ in done] == list("0123")
+    assert read == [(number, part) for number in range(4) for part in range(3)]
+    assert [at for at, _ in scored] == read
+    assert all(read.index(ahead) <= read.index(at) + 1 for at, ahead in scored), scored
 
 
-def test_the_next_clip_is_read_while_one_is_scored(workplace, monkeypatch):
+def test_the_next_part_is_read_while_one_is_scored(workplace, monkeypatch):
     second = threading.Event()
 
-    def reading(self: ClipFile) -> VideoClip:
-        if self.path.stem == "1":
-            second.set()
-        return VideoClip(frames=clip(0), fps=8.0)
+    def reading(self: ClipFile) -> Iterator[VideoClip]:
+        yield VideoClip(frames=clip(0), fps=8.0)
+        second.set()
+        yield VideoClip(frames=clip(0), fps=8.0)
 
-    monkeypatch.setattr(ClipFile, "read", reading)
-    # Scoring the first clip waits until the second one is being read: without a reader beside it, for ever.
-    monkeypatch.setattr(score_stream, "score_rows", lambda *_: [{"overlapped": second.wait(30)}])
+    def score(metrics: Any, makers: Any, one: ScoreTask, pieces: Iterator[Any], device: str) -> Halfway:
+        next(pieces)
+        # Waits until the second part is being read: without a reader beside it, for ever.
+        return Halfway(task=one, rows=[{"overlapped": second.wait(30)}], frames={}, seconds=0)
+
+    monkeypatch.setattr(ClipFile, "stream", reading)
+    monkeypatch.setattr(score_stream, "score_pieces", score)
     done = list(score_stream.score_stream({}, {}, "cpu", [task("0"), task("1")]))
     assert [scored.rows for _, scored in done] == [[{"overlapped": True}]] * 2
 
 
+def test_few_frames_of_a_long_clip_are_alive_at_once(workplace, monkeypatch):
+    """Whatever the length: the part that is worked on, the one read ahead, and what is being taken over from one."""
+    alive, most = set(), []
+
+    def reading(self: ClipFile) -> Iterator[VideoClip]:
+        for part in range(60):
+            frames = clip(part % 7, frames=10)
+            alive.add(part)
+            weakref.finalize(frames, alive.discard, part)
+            most.append(len(alive))
+            yield VideoClip(frames=frames, fps=8.0)
+            del frames
+
+    monkeypatch.setattr(ClipFile, "stream", reading)
+    monkeypatch.setattr("stepbench.video.count_frames", lambda path: 600)
+    every = choose_metrics([*metrics.OFFLINE, "random_feature_distance", "psnr"], PROMPTS, reference_hash="0" * 64)
+    of_clips = [one.metric_id for one in every if not one.feature_id]
+    of_sets = [one.feature_id for one in every if one.feature_id]
+    one = task("0", metrics=of_clips, features=of_sets, reference=ClipFile(path=Path("1.mkv"), sha256="0" * 64))
+    ((_, scored),) = score_stream.run_scoring(every, [one])
+    assert {row["status"] for row in scored.rows} == {"ok"}
+    assert set(scored.features) == set(of_sets)
+    assert max(most) <= 3, most
+
+
 def test_what_a_reader_chokes_on_fails_that_clip_alone(workplace, monkeypatch):
-    def reading(self: ClipFile) -> VideoClip:
+    def reading(self: ClipFile) -> Iterator[VideoClip]:
+        yield VideoClip(frames=clip(0), fps=8.0)
         if self.path.stem == "1":
             raise MemoryError("too large")
-        return VideoClip(frames=clip(0), fps=8.0)
 
-    monkeypatch.setattr(ClipFile, "read", reading)
+    monkeypatch.setattr(ClipFile, "stream", reading)
     (flicker,) = choose_metrics(["flicker"], PROMPTS)
     tasks = [task(key, metrics=[flicker.metric_id]) for key in "012"]
     rows = [scored.rows[0] for _, scored in score_stream.run_scoring([flicker], tasks)]
@@ -187,11 +223,16 @@ def test_devices(monkeypatch):
 
 
 def test_clips_and_networks_move_to_the_device_together(workplace, monkeypatch):
-    monkeypatch.setattr(ClipFile, "read", lambda self: VideoClip(frames=clip(0), fps=8.0))
+    monkeypatch.setattr(ClipFile, "stream", lambda self: iter([VideoClip(frames=clip(0), fps=8.0)]))
     seen = []
-    monkeypatch.setattr("metrics.scoring.score_view", lambda view, wanted: seen.append(view.frames.device.type) or {})
-    for name in ("flicker", "shapes_tokens_cut"):
-        metric = SimpleNamespace(card=metrics.describe(name))
-        read = score_stream.read_task(task("0"), with_reference=False)
-        score_stream.score_rows({name: metric}, task("0", metrics=[name]), read, "meta")
+
+    def measure(self: Any, view: ClipView) -> np.ndarray:
+        seen.append(view.frames.device.type)
+        return np.zeros(3)
+
+    for name in ("flicker", "shapes_score"):
+        metric = metrics.build(name)
+        monkeypatch.setattr(type(metric), "measure", measure)
+        one = task("0", metrics=[name])
+        score_pieces({name: metric}, {}, one, read_pieces(one, with_reference=False, told=3), "meta")
     assert seen == ["cpu", "meta"], "only what a network is to see goes there"

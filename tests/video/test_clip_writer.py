@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from stepbench.video import (
     VideoError,
+    count_frames,
     master_writer,
     preview_writer,
     read_chunks,
     read_clip,
+    stream_clip,
     write_master,
     write_preview,
 )
@@ -137,3 +139,23 @@ def test_a_clip_is_read_in_pieces_of_any_size(tmp_path, open_writer, write_whole
     cut.write_bytes((tmp_path / name).read_bytes()[:-200])
     with pytest.raises(VideoError, match="cut-clip"):
         list(read_chunks(cut, 1))
+
+
+@BOTH
+def test_a_clip_is_streamed_in_parts_of_bounded_size(tmp_path, monkeypatch, open_writer, write_whole, name):
+    write_whole(tmp_path / name, noise(11), 8)
+    whole = read_clip(tmp_path / name)
+    for most, lengths in ((5 * whole.frames[0].nbytes, [5, 5, 1]), (1, [4, 4, 3]), (8 << 20, [11])):
+        monkeypatch.setattr("stepbench.video.read.CHUNK_BYTES", most)
+        parts = list(stream_clip(tmp_path / name))
+        assert [len(part.frames) for part in parts] == lengths
+        assert {part.fps for part in parts} == {whole.fps}
+        np.testing.assert_array_equal(np.concatenate([part.frames for part in parts]), whole.frames)
+
+
+@BOTH
+def test_frames_are_counted_without_decoding(tmp_path, open_writer, write_whole, name):
+    write_whole(tmp_path / name, noise(11), 8)
+    assert count_frames(tmp_path / name) == 11
+    with pytest.raises(VideoError, match="no video file"):
+        count_frames(tmp_path / "none.mkv")

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from metrics.base import ClipMetric
 from metrics.errors import UnavailableMetricError
+from metrics.frame_metric import FrameMetric
 from metrics.registry import METRICS, describe
 from stepbench.validity.graded import CORRUPTIONS, FRAMES, SIDE
 from stepbench.validity.selftest import Answer
@@ -30,7 +32,11 @@ def pages() -> dict[Path, str]:
     answers = _answers()
     known = {name: _card(name) for name in METRICS}
     cards = {card.name: card for card in known.values() if card is not None}
-    texts = {PAGES / f"{name}.md": _page(card, answers.get(name, [])) for name, card in cards.items()}
+    whole = {card.name for name, card in known.items() if card is not None and _sees_whole_clips(METRICS[name].load())}
+    texts = {
+        PAGES / f"{name}.md": _page(card, answers.get(name, []), whole_clips=name in whole)
+        for name, card in cards.items()
+    }
     texts[PAGES / "README.md"] = _index(cards, [name for name, card in known.items() if card is None])
     texts[DOCS / "validity.md"] = _validity([answer for own in answers.values() for answer in own])
     return texts
@@ -46,6 +52,13 @@ def _card(name: str) -> Any:
         except UnavailableMetricError:
             return None
     return card if card is None else replace(card, weights_hash="")
+
+
+def _sees_whole_clips(metric: Any) -> bool:
+    """Whether all frames of a clip are held for the metric when a run is scored; set metrics ask their backbone."""
+    if not issubclass(metric, ClipMetric) or issubclass(metric, FrameMetric):
+        return False
+    return metric.frames_seen is ClipMetric.frames_seen
 
 
 def _answers() -> dict[str, list[Answer]]:
@@ -66,7 +79,7 @@ def _value(number: float | None) -> float:
     return float("nan") if number is None else number
 
 
-def _page(card: Any, answers: list[Answer]) -> str:
+def _page(card: Any, answers: list[Answer], *, whole_clips: bool) -> str:
     low, high = ("open" if end is None else f"{end:g}" for end in card.range)
     facts = {
         "family": card.family,
@@ -81,6 +94,8 @@ def _page(card: Any, answers: list[Answer]) -> str:
         "sees": card.sees,
         "blind to": card.blind_to,
     }
+    if whole_clips:
+        facts["memory"] = "grows with the length of a clip, all of whose frames it sees at once"
     if answers:
         milliseconds = 1000 * answers[0].seconds_per_clip
         facts["cost"] = f"about {milliseconds:.2g} ms per clip of {FRAMES} frames of {SIDE}x{SIDE}, one CPU thread"

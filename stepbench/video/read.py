@@ -19,7 +19,7 @@ MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 DEFAULT_FPS = 25.0
 """Taken only where a container gives no rate at all."""
 FRAMES_PER_CHUNK = 16
-CHUNK_BYTES, LEAST_FRAMES = 8 << 20, 4
+CHUNK_BYTES, LEAST_FRAMES = 4 << 20, 4
 """How much of a clip `stream_clip` gives at a time: so many bytes at most, unless so few frames already have more."""
 
 
@@ -73,7 +73,7 @@ def read_chunks(path: Path, frames: int = FRAMES_PER_CHUNK) -> Iterator[np.ndarr
 
 
 def stream_clip(path: Path) -> Iterator[VideoClip]:
-    """The clip of `read_clip` in parts of at most 8 MiB, or of 4 frames where these are more.
+    """The clip of `read_clip` in parts of at most 4 MiB, or of 4 frames where these are more.
 
     Raises:
         VideoError: What `read_clip` raises; that a file is cut off shows after its last whole part.

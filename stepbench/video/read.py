@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
@@ -79,9 +79,7 @@ def stream_clip(path: Path) -> Iterator[VideoClip]:
         VideoError: What `read_clip` raises; that a file is cut off shows after its last whole part.
     """
     with _opened(path) as (container, stream):
-        frame = 3 * stream.codec_context.height * stream.codec_context.width
-        size = max(LEAST_FRAMES, CHUNK_BYTES // max(frame, 1))
-        for frames in _decoded(path, container, stream, size):
+        for frames in _decoded(path, container, stream):
             yield VideoClip(frames=frames, fps=_rate(stream))
             del frames  # as in `_decoded`
 
@@ -90,18 +88,18 @@ def count_frames(path: Path) -> int:
     """How many frames the packets of `path` seem to hold, one in each, without decoding. Only decoding proves it.
 
     Raises:
-        VideoError: As `probe`, or the file is damaged.
+        VideoError: As `probe`.
     """
-    with _opened(path) as (container, stream):
-        try:
-            return sum(packet.size > 0 for packet in container.demux(stream))
-        except av.error.FFmpegError as error:
-            raise VideoError(
-                f"{path.name}: broken: {error.strerror}", hint="copy or generate the file again"
-            ) from error
+    frames = 0
+    # Of a broken file those before the break; what is wrong with it, decoding says.
+    with _opened(path) as (container, stream), suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            frames += packet.size > 0
+    return frames
 
 
-def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: int) -> Iterator[np.ndarray]:
+def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: int = 0) -> Iterator[np.ndarray]:
+    """Frames, so many at a time; 0 for as many as `stream_clip` says, so that clips of one size are read in step."""
     images: list[np.ndarray] = []
     count, first = 0, (0, 0, 0)
     try:
@@ -114,6 +112,7 @@ def _decoded(path: Path, container: InputContainer, stream: VideoStream, size: i
                     f"the first is {first[1]}x{first[0]}",
                     hint="re-encode the clip at one size",
                 )
+            size = size or max(LEAST_FRAMES, CHUNK_BYTES // image.nbytes)
             images.append(image)
             count += 1
             if len(images) == size:

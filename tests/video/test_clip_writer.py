@@ -157,5 +157,9 @@ def test_a_clip_is_streamed_in_parts_of_bounded_size(tmp_path, monkeypatch, open
 def test_frames_are_counted_without_decoding(tmp_path, open_writer, write_whole, name):
     write_whole(tmp_path / name, noise(11), 8)
     assert count_frames(tmp_path / name) == 11
+    if name == "clip.mkv":
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / "cut.mkv").write_bytes(data[: len(data) // 2])
+        assert 0 < count_frames(tmp_path / "cut.mkv") < 11
     with pytest.raises(VideoError, match="no video file"):
         count_frames(tmp_path / "none.mkv")

@@ -217,8 +217,8 @@ class DistractorMargin(_ClipAndPrompt):
             )
         tower = self.tower
         vectors = torch.stack([tower.embed_text(other) for other in others])
-        *total, frames = measured.sum(axis=0)
-        return margin_over(torch.tensor(total) / frames, tower.embed_text(own), vectors)
+        total = torch.from_numpy(measured.sum(axis=0))
+        return margin_over(total[:-1] / total[-1], tower.embed_text(own), vectors)
 
     def _card(self, tower: PromptTower) -> MetricCard:
         card = super()._card(tower)

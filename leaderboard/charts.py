@@ -20,6 +20,9 @@ PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
+EDGE = 8
+"""Pixels between the outermost points and the edge of a chart, so that no point is cut in half."""
+
 VERDICT_COLOURS = {"pass": "#16a34a", "inconclusive": AMBER, "incomplete": "#9333ea", "regression": "#dc2626"}
 
 MOST_ROWS = 60
@@ -92,8 +95,8 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
     shown = rows.loc[rows["mean"].notna() & rows.seconds.notna(), names]
     front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
     shown = shown.assign(front=np.where(front, word("yes"), word("no")), beaten=~front)
-    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False, padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         *_number_tooltips(word),
         alt.Tooltip("seconds:Q", title=word("seconds"), format=".4~g"),
@@ -121,16 +124,17 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     """
     names = ["label", "generator", "created_at", "mean", "low", "high", "verdict"]
     shown = rows.loc[rows["mean"].notna(), names]
-    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.replace("", "–"))
-    domain = [*VERDICT_COLOURS, "–"]
+    named = {**{verdict: word(verdict) for verdict in VERDICT_COLOURS}, "": word("no_gate")}
+    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.map(named))
+    domain = list(named.values())
     colour = alt.Color(
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom", columns=3),
+        legend=alt.Legend(orient="bottom", columns=2),
     )
-    x = alt.X("made:T", title=word("made"))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("made:T", title=word("made"), scale=alt.Scale(padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         alt.Tooltip("label:N", title=word("run")),
         alt.Tooltip("generator:N", title=word("generator")),
@@ -189,7 +193,7 @@ def _lines(
     base = alt.Chart(shown).encode(y=y, tooltip=tooltip)
     lines = base.mark_rule(strokeWidth=2, color=COLOUR).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1, color=COLOUR).encode(
-        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False))
+        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False, padding=EDGE))
     )
     layers = [lines, points] if behind is None else [behind, lines, points]
     height = ROW_HEIGHT * max(shown.label.nunique(), 1) + AXIS_HEIGHT

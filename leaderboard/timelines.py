@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from leaderboard.wording import moment
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from leaderboard.data import BoardData
@@ -29,17 +32,27 @@ def last_verdicts(gates: Sequence[dict[str, Any]]) -> dict[str, str]:
     return {gate["candidate"]["run"]: gate["verdict"] for gate in gates}
 
 
-def gate_rows(gates: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row per verdict, the newest first: checked_at, verdict, candidate, baseline, suite, metrics, reasons."""
+def gate_rows(
+    gates: Sequence[dict[str, Any]], said: Callable[[str], str] = str, titles: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
+    """One row per verdict, the newest first: checked_at, verdict, candidate, baseline, suite, metrics, reasons.
+
+    Args:
+        gates: As `BoardData.gates`.
+        said: Words a verdict for the reader.
+        titles: Metric name -> what it is called.
+    """
     return pd.DataFrame(
         [
             {
-                "checked_at": gate["checked_at"],
-                "verdict": gate["verdict"],
+                "checked_at": moment(gate["checked_at"]),
+                "verdict": said(gate["verdict"]),
                 "candidate": gate["candidate"]["run"],
                 "baseline": gate["baseline"]["run"],
                 "suite": gate["suite"],
-                "metrics": ", ".join(f"{row['metric']}: {row['verdict']}" for row in gate["metrics"]),
+                "metrics": ", ".join(
+                    f"{titles.get(row['metric'], row['metric'])}: {said(row['verdict'])}" for row in gate["metrics"]
+                ),
                 "reasons": "; ".join(
                     reason for row in gate["metrics"] if row["verdict"] != "pass" for reason in row["reasons"]
                 ),

@@ -185,11 +185,7 @@ function fillWords(root, data) {
   const prompt = root.querySelector(".prompt");
   prompt.textContent = data.prompt;
   prompt.lang = data.language ?? "";
-  for (const element of root.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
-  for (const element of root.querySelectorAll("[data-word]")) {
-    element.setAttribute("aria-label", words[element.dataset.word]);
-    element.title = words[element.dataset.word];
-  }
+  wordControls(root, words);
   label(root.querySelector(".send"), words.send, "Enter");
   label(root.querySelector(".skip"), words.skip, "S");
   label(root.querySelector(".undo"), words.undo, "U");

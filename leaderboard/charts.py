@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.translation import Words
+from stepbench.board.pareto import pareto_front
 
 Drawing = alt.LayerChart | alt.FacetChart
 """What layers become; facets only in the eyes of the type checker."""
@@ -151,19 +152,6 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     ]
     description = word("timeline", title=card["title"], n=len(shown), better=word(card["direction"]))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
-
-
-def pareto_front(cost: np.ndarray, quality: np.ndarray, *, higher: bool) -> np.ndarray:
-    """Which points no other point beats in one of the two without losing in the other; bool, shape (n,)."""
-    value = -quality if higher else quality
-    order = np.lexsort((value, cost))
-    front = np.zeros(len(cost), dtype=bool)
-    best = np.inf
-    for place, index in enumerate(order):
-        equal = place > 0 and cost[order[place - 1]] == cost[index] and value[order[place - 1]] == value[index]
-        front[index] = value[index] < best or (equal and front[order[place - 1]])
-        best = min(best, value[index])
-    return front
 
 
 def _axis(card: Mapping[str, Any], better: str) -> list[str]:

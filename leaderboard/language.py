@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard.translation import LANGUAGES, Words, language_of, say
+from leaderboard.translation import LANGUAGES, Words, language_of
+from stepbench.board.verdict_words import say
 
 PARAMETER = "lang"
 _REMEMBERED = "remembered_language"

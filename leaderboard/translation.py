@@ -31,12 +31,6 @@ class Words:
         return _texts(self.page)[key][self.language].format(**values)
 
 
-def say(text: str, language: str) -> str:
-    """A program's word for a verdict, a status or a question, in the language; a stranger's word stays as it is."""
-    found = _texts("verdicts").get(text)
-    return found[language] if found is not None else text.replace("_", " ")
-
-
 def language_of(asked: str | None, locale: str | None) -> str:
     """The language that a page speaks: the one asked for, else that of the browser, else English.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from leaderboard.translation import Words
@@ -14,15 +13,6 @@ from leaderboard.translation import Words
 def plain(text: str) -> str:
     """`text` for places that read Markdown, so that it appears as it is: names and prompts come from strangers."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
-
-
-def moment(text: str) -> str:
-    """A time of ISO 8601 to the minute in UTC; anything else as it is."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if time.tzinfo else text
 
 
 def table_titles(tables: Mapping[str, Mapping[str, Any]], word: Words) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from leaderboard import charts, data, timelines, widgets, withdrawn
 from leaderboard.language import said, words
 from leaderboard.translation import Words
-from leaderboard.wording import moment
-from stepbench.wording import metric_title, metric_titles
+from stepbench.board.gates import gate_rows
+from stepbench.wording import metric_title, metric_titles, moment
 
 
 def page() -> None:
@@ -73,22 +74,20 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
 
 def _gates(board: data.BoardData, table: dict[str, Any], word: Words) -> None:
     st.subheader(word("gates"))
-    gates = [gate for gate in board.gates if gate["suite"] == table["suite"]["name"]]
-    if not gates:
+    titles = {card["name"]: metric_title(card) for card in board.cards.values()}
+    rows = gate_rows(board.gates, table["suite"]["name"], said, titles)
+    if not rows:
         st.info(word("no_gates"))
         return
-    titles = {card["name"]: metric_title(card) for card in board.cards.values()}
     columns = {
         "checked_at": word("checked"),
-        "verdict": word("verdict"),
+        "said": word("verdict"),
         "candidate": word("candidate"),
         "baseline": word("baseline"),
         "metrics": st.column_config.TextColumn(word("by_metric"), width="large"),
         "reasons": st.column_config.TextColumn(word("reasons"), width="large"),
     }
-    st.dataframe(
-        timelines.gate_rows(gates, said, titles)[list(columns)], hide_index=True, width="stretch", column_config=columns
-    )
+    st.dataframe(pd.DataFrame(rows)[list(columns)], hide_index=True, width="stretch", column_config=columns)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, votes, widgets, wording
+from leaderboard import charts, widgets, wording
 from leaderboard.language import said, words
 from leaderboard.translation import Words
+from stepbench.board import vote_tables as votes
 from stepbench.wording import metric_title
 
 

@@ -10,7 +10,8 @@ import streamlit as st
 from leaderboard import charts, data, recipe, rows, weights, widgets, withdrawn, wording
 from leaderboard.language import said, words
 from leaderboard.translation import Words
-from stepbench.wording import ARROWS, metric_titles
+from stepbench.spreadsheet import csv_for_spreadsheets
+from stepbench.wording import ARROWS, metric_titles, moment
 
 # Metrics in the wide table unless others are chosen: more is slow to send and too wide to read.
 FEW_COLUMNS = 8
@@ -54,7 +55,7 @@ def page() -> None:
     recipe.show(board, table, metric_id)
     _downloads(frame, table["table_id"], cut, word)
     widgets.show_left_out(board)
-    st.caption(frame_word("built", at=wording.moment(board.info["built_at"]), version=board.info["stepbench"]))
+    st.caption(frame_word("built", at=moment(board.info["built_at"]), version=board.info["stepbench"]))
 
 
 def _unscored(board: data.BoardData, table: dict[str, Any]) -> None:
@@ -200,7 +201,7 @@ def _downloads(frame: pd.DataFrame, table_id: str, cut: str, word: Words) -> Non
     st.subheader(word("download"))
     numbers = frame.drop(columns=list(rows.TEXTS))
     formats = {
-        "CSV": lambda: (numbers.to_csv(index=False) or "").encode(),
+        "CSV": lambda: csv_for_spreadsheets(numbers).encode(),
         "Parquet": lambda: numbers.to_parquet(index=False),
         "JSON": lambda: (numbers.to_json(orient="records", force_ascii=False) or "").encode(),
     }

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from leaderboard.translation import Words, say
+from leaderboard.translation import Words
 from leaderboard.voting.visitor import study, study_folder, visitor, words
 from stepbench.access.invitations import ACCESS_FILE, Invitations
+from stepbench.board.verdict_words import say
 from stepbench.preferences import Study
 from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.progress import study_progress

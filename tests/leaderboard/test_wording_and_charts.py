@@ -45,7 +45,9 @@ def test_tables_with_the_same_words_are_told_apart_by_id():
         "width": None,
         "fps": 8.0,
     }
-    titles = wording.table_titles({"a": table, "b": table, "c": {**table, "seeds": list(range(9))}}, Words("frame", "en"))
+    titles = wording.table_titles(
+        {"a": table, "b": table, "c": {**table, "seeds": list(range(9))}}, Words("frame", "en")
+    )
     assert titles == {
         "a": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · a",
         "b": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · b",

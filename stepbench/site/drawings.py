@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -53,9 +54,8 @@ def intervals(label: str, rows: Sequence[Mapping[str, Any]]) -> Markup | None:
         if pd.notna(row["low"]) and pd.notna(row["high"]):
             parts.append(line("whisker run-0", axis(row["low"]), y, axis(row["high"]), y))
         told = f"{row['label']}: {number(row['mean'])} {row['interval']}"
-        parts.append(
-            marker(0, axis(row["mean"]), y, f"{told}, {row['n_units']:.0f} prompts" if "n_units" in row else told)
-        )
+        prompts = f", {row['n_units']:.0f} prompts" if "n_units" in row else ""
+        parts.append(marker(0, axis(row["mean"]), y, told + prompts))
     return drawing(WIDTH, bottom + FOOT, label, *parts)
 
 
@@ -75,7 +75,7 @@ def cost_plot(label: str, across: str, rows: Sequence[Mapping[str, Any]]) -> Mar
     y = axis_over(_ends(rows), BOTTOM, TOP)
     parts = [*_level(y), *_upright(x, TOP, BOTTOM), words("tick", (MARGIN + RIGHT) / 2, BOTTOM + 30, across, "middle")]
     front = sorted((row["seconds"], row["mean"]) for row in rows if row["front"])
-    parts += [line("front", x(a[0]), y(a[1]), x(b[0]), y(b[1])) for a, b in zip(front, front[1:], strict=False)]
+    parts += [line("front", x(a[0]), y(a[1]), x(b[0]), y(b[1])) for a, b in pairwise(front)]
     for row in rows:
         look = 0 if row["front"] else 7
         at = (x(row["seconds"]), y(row["mean"]))

@@ -18,6 +18,12 @@ MOST_RUNS = 500
 """Runs in a drawing and its table, the newest; a page of thousands would be slow to open."""
 
 
+FACTS = (
+    *("generator", "created_at", "status"),
+    *("seconds", "seconds_low", "seconds_high", "peak_memory_bytes", "joules", "stages"),
+)
+
+
 def history_page(page: Renderer, table: dict[str, Any], place: int) -> tuple[str, str]:
     """One metric over time, the newest run first, and the verdicts of all gates on the suite."""
     rows = _rows(page, table, place)
@@ -84,23 +90,12 @@ def _rows(page: Renderer, table: dict[str, Any], place: int) -> list[dict[str, A
     metric_id = table["metric_ids"][place] if table["metric_ids"] else ""
     summary = page.content.summary(table["table_id"], "metric_id").get(metric_id)
     scored = {} if summary is None else summary[summary.cut == "all"].set_index("run").to_dict(orient="index")
-    nothing = {
-        "mean": float("nan"),
-        "low": float("nan"),
-        "high": float("nan"),
-        "interval": DASH,
-        "rank": "",
-        "scored": "",
-    }
+    nothing = {**dict.fromkeys(("mean", "low", "high"), float("nan")), "interval": DASH, "rank": "", "scored": ""}
     rows = []
     for run in table["runs"]:
         facts = page.content.facts[run]
         row = {**nothing, **scored.get(run, {}), **page.content.about(run), "run": run, "front": False}
-        row |= {name: facts[name] for name in ("generator", "created_at", "status")}
-        row |= {
-            name: facts[name]
-            for name in ("seconds", "seconds_low", "seconds_high", "peak_memory_bytes", "joules", "stages")
-        }
+        row |= {name: facts[name] for name in FACTS}
         row["mean_text"] = number(row["mean"], (row["high"] - row["low"]) / 2)
         row["made"] = moment(row["created_at"])
         rows.append(row)

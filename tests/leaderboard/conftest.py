@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "board"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "submissions"))
 
 from board_runs import level, make_run
 from board_votes import fallen_behind, votes

@@ -15,7 +15,7 @@ from stepbench.submissions.withdrawals import withdraw
 
 WHY = "wrong <b>weights</b>"
 STRUCK = "".join(letter + STRIKE for letter in "toy:gone") + " (withdrawn)"
-TOLD = f"~~toy\\:gone~~ was withdrawn: {WHY}".replace("<", "\\<").replace(">", "\\>").replace("/", "\\/")
+TOLD = f"~~toy\\:gone~~ was withdrawn ({WHY})".replace("<", "\\<").replace(">", "\\>").replace("/", "\\/")
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,15 @@ from stepbench.preferences import Study
 from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.progress import study_progress
 
+# No text may stand alone in a page's script: Streamlit would show it.
 DECIMALS = ("gold_pass_rate", "repeat_consistency", "median_seconds", "fast_share", "side_bias_z", "tie_share")
+# Columns about an annotator -> key of `words/admin.toml`.
 QUALITY = {
     **{"annotator": "annotator", "simulated": "by_program", "votes": "votes", "skipped": "skips", "gold": "gold"},
     **{"gold_pass_rate": "gold_pass_rate", "repeats": "repeats", "repeat_consistency": "repeat_consistency"},
     **{name: name for name in ("median_seconds", "fast_share", "side_bias_z", "tie_share")},
     "excluded": "broken_rules",
 }
-"""Columns about an annotator -> key of `words/admin.toml`."""
 APPLIED = "exclusions_applied"
 
 

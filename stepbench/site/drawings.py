@@ -121,6 +121,11 @@ def timeline(label: str, rows: Sequence[Mapping[str, Any]]) -> Markup | None:
     return drawing(WIDTH, BOTTOM + FOOT, label, *parts)
 
 
+def verdict_marker(verdict: str, text: str) -> tuple[Markup, str]:
+    """The marker of a verdict in a timeline, and what it stands for."""
+    return drawing(14.0, 14.0, text, marker(LOOKS[verdict], 7.0, 7.0)), text
+
+
 def _ends(rows: Sequence[Mapping[str, Any]]) -> list[float]:
     return [row[name] for row in rows for name in ("mean", "low", "high") if pd.notna(row[name])]
 

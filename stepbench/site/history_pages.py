@@ -10,7 +10,7 @@ import pandas as pd
 from stepbench.board.gates import gate_rows, last_verdicts
 from stepbench.board.pareto import pareto_front
 from stepbench.board.verdict_words import say
-from stepbench.site.drawings import cost_plot, timeline
+from stepbench.site.drawings import LOOKS, cost_plot, timeline, verdict_marker
 from stepbench.site.render import Renderer
 from stepbench.wording import DASH, metric_title, moment, number
 
@@ -44,6 +44,11 @@ def history_page(page: Renderer, table: dict[str, Any], place: int) -> tuple[str
         metrics=page.links(table, stem, place),
         title=metric_title(card) if card else "",
         drawing=timeline(_described(page, card, rows), rows) if card else None,
+        legend=[
+            verdict_marker(verdict, say(verdict, page.words.language) if verdict else page.words("no_gate"))
+            for verdict in LOOKS
+            if any(row["verdict"] == verdict for row in rows)
+        ],
         rows=rows,
         gates=gate_rows(
             page.content.board.gates(),

@@ -36,7 +36,7 @@ class Renderer:
                 words=self.words,
                 language=self.words.language,
                 tab=tab,
-                tabs=_tabs(values.get("table")),
+                tabs=_tabs(values.get("table", self._only_table())),
                 version=__version__,
                 info=self.content.board.info,
                 clips_origin=_origin(self.content.clips_url),
@@ -44,6 +44,11 @@ class Renderer:
             )
         )
         return name, text
+
+    def _only_table(self) -> dict[str, Any] | None:
+        """The table that pages without one of their own lead to, where there is no choice."""
+        tables = list(self.content.tables.values())
+        return tables[0] if len(tables) == 1 else None
 
     def links(self, table: dict[str, Any], stem: str, here: int) -> list[tuple[str, str, bool]]:
         """Title, page and whether it is this one, of a table's metrics; pages are `stem-0.html` and on."""

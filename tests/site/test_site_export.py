@@ -118,7 +118,8 @@ def test_human_votes_stand_on_a_page_of_their_own(site: Path, board: Path):
 def test_history_has_runs_and_verdicts_of_gates(site: Path):
     page = read(first(site, "history-*-0.html"))
     runs, gates = page.select("table")
-    assert len(runs.select("tbody tr")) == len(page.select("svg .mark")) == 3
+    assert len(runs.select("tbody tr")) == len(page.select("figure svg .mark")) == 3
+    assert [one.get_text(strip=True) for one in page.select(".legend li")] == ["regression", "no gate"]
     (gate,) = gates.select("tbody tr")
     assert [cell.get_text() for cell in gate.select("th, td")][1:4] == ["regression", "last", "best"]
     assert "Shine ↑: regression" in gate.get_text()

@@ -25,7 +25,7 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", 
 READY = "() => document.querySelectorAll('[data-testid=stSkeleton]').length === 0"
 HEIGHT = "Math.max(...[...document.querySelectorAll('[data-testid=stMain], html')].map((one) => one.scrollHeight))"
 
-BOARD = {  # picture -> page, width, colours, language
+BOARD: dict[str, Any] = {  # picture -> page, width, colours, language
     "leaderboard-overview": ("", 1280, "light", "en-GB"),
     "leaderboard-model": ("model", 1280, "light", "en-GB"),
     "leaderboard-compare": ("compare", 1280, "light", "en-GB"),
@@ -36,7 +36,7 @@ BOARD = {  # picture -> page, width, colours, language
     "leaderboard-submit": ("submit", 1280, "light", "zh-CN"),
     "leaderboard-phone": ("gallery", 390, "dark", "zh-CN"),
 }
-VOTING = {
+VOTING: dict[str, Any] = {
     "voting": (1280, "light", "en-GB"),
     "voting-dark": (1280, "dark", "ja-JP"),
     "voting-phone": (390, "light", "zh-CN"),

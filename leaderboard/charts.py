@@ -177,7 +177,7 @@ def _lines(
     behind: alt.Chart | None = None,
 ) -> Drawing:
     """One line per row: a point at `mean` and a rule from `low` to `high`."""
-    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=260))
+    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=170))
     base = alt.Chart(shown).encode(y=y, tooltip=tooltip)
     lines = base.mark_rule(strokeWidth=2, color=COLOUR).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1, color=COLOUR).encode(

@@ -50,8 +50,8 @@ def page() -> None:
     _links(table, list(chosen.run), word)
     # What was taken back moves no scale and beats nobody.
     gone = list(withdrawn.reasons(board))
-    weights.show(board, table, every[~every.run.isin(gone)], frame[~frame.run.isin(gone)], cut, group)
-    _cost(board, chosen[~chosen.run.isin(gone)], card, word)
+    weights.show(board, table, every.loc[~every.run.isin(gone)], frame.loc[~frame.run.isin(gone)], cut, group)
+    _cost(board, chosen.loc[~chosen.run.isin(gone)], card, word)
     recipe.show(board, table, metric_id)
     _downloads(frame, table["table_id"], cut, word)
     widgets.show_left_out(board)

@@ -64,11 +64,12 @@ def cost_page(page: Renderer, table: dict[str, Any], place: int) -> tuple[str, s
     rows = _rows(page, table, place)
     card = _card(page, table, place)
     drawn = [row for row in rows if pd.notna(row["mean"]) and pd.notna(row["seconds"]) and row["withdrawn"] is None]
-    decided = card is not None and card["direction"] != "neutral"
+    direction = card["direction"] if card is not None else "neutral"
+    decided = direction != "neutral"
     if decided and drawn:
         points = pd.DataFrame(drawn)
         beaten_by_none = pareto_front(
-            points.seconds.to_numpy(), points["mean"].to_numpy(), higher=card["direction"] == "higher"
+            points.seconds.to_numpy(), points["mean"].to_numpy(), higher=direction == "higher"
         )
         for row, front in zip(drawn, beaten_by_none, strict=True):
             row["front"] = bool(front)

@@ -54,7 +54,7 @@ def _shown(page: Renderer, study: Mapping[str, Any]) -> dict[str, Any]:
             coefficient="coefficient", value="value", interval="interval", items="items",
         ),
         "metrics": _table(
-            page, metrics.assign(metric=[titles.get(name, name) for name in metrics.get("metric", [])]),
+            page, metrics.assign(metric=[titles.get(row["metric"], row["metric"]) for row in metrics.to_dict(orient="records")]),
             dimension="question", metric="metric", accuracy="accuracy", chance="chance", people="people", n="votes",
             p="p", verdict="verdict",
         ),

@@ -167,7 +167,7 @@ def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
     assert pair.locator("output").inner_text() == f"3 / {FRAMES}"
     assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [2, 2]
     page.keyboard.press("End")
-    assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"frame {FRAMES} of {FRAMES}"
+    assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"Frame {FRAMES} / {FRAMES}"
 
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page is wider than a phone"
@@ -243,7 +243,7 @@ def test_archives_are_answered_and_nothing_of_them_is_kept(page: Any, served: Se
     answers = {
         good: "left: every check that can be made here passed",
         bomb: "times its size",
-        climber: "leads out of the folder",
+        climber: "holds the unsafe name",
         torn: "damaged archive",
         large: f"{MOST_MIB}MB or smaller",
     }

@@ -53,7 +53,7 @@ def test_history_has_a_timeline_and_the_verdicts_of_gates(shown: Path):
         "last": "regression",
     }
     gates = app.dataframe[1].value
-    assert gates[["verdict", "candidate", "baseline"]].to_numpy().tolist() == [["regression", "last", "best"]]
+    assert gates[["said", "candidate", "baseline"]].to_numpy().tolist() == [["regression", "last", "best"]]
     assert "Shine ↑: regression" in gates["metrics"][0]
     assert gates["reasons"][0]
 

@@ -36,6 +36,7 @@ def _shown(page: Renderer, study: Mapping[str, Any]) -> dict[str, Any]:
     (counts,) = vote_tables.records_of(study, "study")
     titles = {card["name"]: metric_title(card) for card in page.content.cards.values()}
     metrics = vote_tables.metric_rows(study)
+    names = [row["metric"] for row in study["metrics"]]
     notes = [note for note in [*counts["notes"], *study["metric_notes"]] if "SIMULATED" not in note]
     return shown | {
         "counts": counts,
@@ -54,7 +55,7 @@ def _shown(page: Renderer, study: Mapping[str, Any]) -> dict[str, Any]:
             coefficient="coefficient", value="value", interval="interval", items="items",
         ),
         "metrics": _table(
-            page, metrics.assign(metric=[titles.get(row["metric"], row["metric"]) for row in metrics.to_dict(orient="records")]),
+            page, metrics.assign(metric=[titles.get(name, name) for name in names]),
             dimension="question", metric="metric", accuracy="accuracy", chance="chance", people="people", n="votes",
             p="p", verdict="verdict",
         ),

@@ -19,8 +19,8 @@ ROW, FOOT = 30.0, 20.0
 MARGIN, TOP, BOTTOM = 56.0, 8.0, 190.0
 """Of drawings with two axes: where the plot begins at the left, the top and the bottom."""
 
-LOOKS = {"pass": 2, "regression": 1, "inconclusive": 6, "incomplete": 3, "": 7}
-"""Verdict -> number of the marker's colour and shape."""
+LOOKS = {"pass": 2, "regression": 1, "inconclusive": 4, "incomplete": 3, "": 5}
+"""Verdict -> number of the marker; no two share a colour or a shape."""
 
 
 def whiskers(card: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Markup | None:

@@ -17,6 +17,7 @@ from hostile_names import EVIL
 from stepbench.board import BoardError, build_board, open_board, vote_tables
 from stepbench.errors import ExitCode, UsageError
 from stepbench.site import export_site
+from stepbench.site.drawings import LOOKS, verdict_marker
 from stepbench.site.words import LANGUAGES, all_texts
 
 
@@ -235,3 +236,10 @@ def test_pages_of_very_many_runs_leave_categories_to_the_runs_own_pages(
     site = export_site(board, tmp_path / "site").path
     assert {row["data-cut"] for row in read(first(site, "table-*-0.html")).select("tbody tr")} == {"all:"}
     assert "category:animals" in {row["data-cut"] for row in read(first(site, "run-*.html")).select("tbody tr")}
+
+
+def test_markers_of_verdicts_differ_in_colour_and_in_shape():
+    markers = [BeautifulSoup(verdict_marker(verdict, verdict or "none")[0], "html.parser") for verdict in LOOKS]
+    shapes = [mark.select_one(".mark") for mark in markers]
+    assert len({shape["class"][1] for shape in shapes}) == len(LOOKS)
+    assert len({(shape.name, shape.get("points")) for shape in shapes}) == len(LOOKS)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.translation import Words
+from stepbench.board.pareto import pareto_front
 
 Drawing = alt.LayerChart | alt.FacetChart
 """What layers become; facets only in the eyes of the type checker."""
@@ -20,6 +21,9 @@ PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
+EDGE = 8
+"""Pixels between the outermost points and the edge of a chart, so that no point is cut in half."""
+
 VERDICT_COLOURS = {"pass": "#16a34a", "inconclusive": AMBER, "incomplete": "#9333ea", "regression": "#dc2626"}
 
 MOST_ROWS = 60
@@ -92,8 +96,8 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
     shown = rows.loc[rows["mean"].notna() & rows.seconds.notna(), names]
     front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
     shown = shown.assign(front=np.where(front, word("yes"), word("no")), beaten=~front)
-    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False, padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         *_number_tooltips(word),
         alt.Tooltip("seconds:Q", title=word("seconds"), format=".4~g"),
@@ -121,16 +125,17 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     """
     names = ["label", "generator", "created_at", "mean", "low", "high", "verdict"]
     shown = rows.loc[rows["mean"].notna(), names]
-    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.replace("", "–"))
-    domain = [*VERDICT_COLOURS, "–"]
+    named = {**{verdict: word(verdict) for verdict in VERDICT_COLOURS}, "": word("no_gate")}
+    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.map(named))
+    domain = list(named.values())
     colour = alt.Color(
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom", columns=3),
+        legend=alt.Legend(orient="bottom", columns=2),
     )
-    x = alt.X("made:T", title=word("made"))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("made:T", title=word("made"), scale=alt.Scale(padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         alt.Tooltip("label:N", title=word("run")),
         alt.Tooltip("generator:N", title=word("generator")),
@@ -147,19 +152,6 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     ]
     description = word("timeline", title=card["title"], n=len(shown), better=word(card["direction"]))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
-
-
-def pareto_front(cost: np.ndarray, quality: np.ndarray, *, higher: bool) -> np.ndarray:
-    """Which points no other point beats in one of the two without losing in the other; bool, shape (n,)."""
-    value = -quality if higher else quality
-    order = np.lexsort((value, cost))
-    front = np.zeros(len(cost), dtype=bool)
-    best = np.inf
-    for place, index in enumerate(order):
-        equal = place > 0 and cost[order[place - 1]] == cost[index] and value[order[place - 1]] == value[index]
-        front[index] = value[index] < best or (equal and front[order[place - 1]])
-        best = min(best, value[index])
-    return front
 
 
 def _axis(card: Mapping[str, Any], better: str) -> list[str]:
@@ -185,11 +177,11 @@ def _lines(
     behind: alt.Chart | None = None,
 ) -> Drawing:
     """One line per row: a point at `mean` and a rule from `low` to `high`."""
-    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=260))
+    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=170))
     base = alt.Chart(shown).encode(y=y, tooltip=tooltip)
     lines = base.mark_rule(strokeWidth=2, color=COLOUR).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1, color=COLOUR).encode(
-        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False))
+        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False, padding=EDGE))
     )
     layers = [lines, points] if behind is None else [behind, lines, points]
     height = ROW_HEIGHT * max(shown.label.nunique(), 1) + AXIS_HEIGHT

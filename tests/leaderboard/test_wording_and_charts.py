@@ -45,7 +45,9 @@ def test_tables_with_the_same_words_are_told_apart_by_id():
         "width": None,
         "fps": 8.0,
     }
-    titles = wording.table_titles({"a": table, "b": table, "c": {**table, "seeds": list(range(9))}})
+    titles = wording.table_titles(
+        {"a": table, "b": table, "c": {**table, "seeds": list(range(9))}}, Words("frame", "en")
+    )
     assert titles == {
         "a": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · a",
         "b": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · b",
@@ -112,7 +114,7 @@ def test_timeline_colours_the_verdicts():
     )
     spec = charts.timeline(rows.iloc[:2], card("shine"), Words("charts", "en")).to_dict()
     (data,) = spec["datasets"].values()
-    assert [row["verdict"] for row in data] == ["pass", "–"]
+    assert [row["verdict"] for row in data] == ["pass", "no gate"]
     assert spec["description"] == "Shine over time: 2 runs with 95 % intervals; higher is better"
 
 

@@ -23,6 +23,7 @@ def open_executor(
     device: str = "cpu",
     address: str | None = None,
     gpus_per_model: int | None = None,
+    ranks: int = 1,
 ) -> Iterator[Executor]:
     """The executor, until the block ends.
 
@@ -32,11 +33,11 @@ def open_executor(
         folder: What the workers write into. Workers elsewhere must see it too.
         device: Where the networks of metrics compute.
         address: Of a Ray cluster; None starts one inside this process.
-        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1 where there are any.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes one per rank, if any.
+        ranks: Processes of a generator under Ray.
 
     Raises:
         UsageError: Options that do not go together, or another name.
-        EnvironmentUnfitError: Ray is not installed, or there is no such cluster.
     """
     require_workers(workers)
     if name == "local":
@@ -44,11 +45,17 @@ def open_executor(
             raise UsageError(
                 "--ray-address and --gpus-per-model are for --executor ray", hint="add it, or leave them out"
             )
+        if ranks > 1:
+            raise UsageError(
+                f"{ranks} processes that share every clip are started by torchrun or by --executor ray",
+                hint=f"start torchrun --standalone --nproc-per-node {ranks}, or add --executor ray",
+            )
         yield LocalExecutor(workers)
         return
     if name != "ray":
         raise UsageError(f"an executor is local or ray, got {name!r}")
     from stepbench.executors.ray import ray_executor
 
-    with ray_executor(workers, folder, device=device, address=address, gpus_per_model=gpus_per_model) as executor:
+    options = {"device": device, "address": address, "gpus_per_model": gpus_per_model, "ranks": ranks}
+    with ray_executor(workers, folder, **options) as executor:
         yield executor

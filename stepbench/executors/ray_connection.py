@@ -32,10 +32,7 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
         UsageError: No address of a cluster.
         EnvironmentUnfitError: Ray is not installed, or does not answer.
     """
-    if address is not None and not _is_address(address):
-        raise UsageError(
-            f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
-        )
+    require_address(address)
     with ExitStack() as ends:
         # Ray's thread prints warnings on stdout, which belongs to records alone.
         ends.enter_context(redirect_stdout(sys.stderr))
@@ -65,6 +62,18 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             # Ray ends the process at once; here the run must first note that it was interrupted.
             signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
+
+
+def require_address(address: str | None) -> None:
+    """Refuse what cannot be the address of a cluster.
+
+    Raises:
+        UsageError: It is neither `auto` nor HOST:PORT.
+    """
+    if address is not None and not _is_address(address):
+        raise UsageError(
+            f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
+        )
 
 
 def _is_address(text: str) -> bool:

@@ -28,7 +28,7 @@ class _Given:
     losses: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Slot:
     """One worker, what it was asked, and the answer to come: None while it has nothing to do."""
 
@@ -39,7 +39,7 @@ class _Slot:
 
 
 class Crew:
-    """So many workers, each replaced when it is lost.
+    """So many workers; one that is lost is replaced while there are tasks for it.
 
     Args:
         ray: The connected module.
@@ -65,8 +65,9 @@ class Crew:
         self._waiting.extend(_Given(task) for task in tasks)
         slots: list[_Slot] = []
         try:
-            slots += [self._start() for _ in range(size)]
             while self._waiting or any(slot.given for slot in slots):
+                unasked = sum(slot.given is None for slot in slots)
+                slots += [self._start() for _ in range(min(size - len(slots), len(self._waiting) - unasked))]
                 for slot in slots:
                     if slot.answer is None and self._waiting:
                         self._give(slot)
@@ -94,21 +95,21 @@ class Crew:
         for slot in list(slots):
             if slot.given and slot.deadline is not None and time.monotonic() >= slot.deadline:
                 yield slot.given.task, Lost(f"timed out after {self._timeout:g} s")
-                self._replace(slots, slot)
+                self._give_up(slots, slot)
 
     def _take(self, slots: list[_Slot], slot: _Slot, answer: Any) -> Iterator[tuple[Any, Any]]:
         given = slot.given
         try:
             result = slot.worker.outcome(answer, slot.answer)
         except self._ray.exceptions.RayError as error:
-            self._replace(slots, slot)
+            self._give_up(slots, slot)
             if given is None:
                 self._count_start_failure(_reason(error))
             else:
                 yield from self._lost(given, error)
             return
         if isinstance(result, Broken):
-            self._replace(slots, slot)
+            self._give_up(slots, slot)
         slot.given = slot.answer = slot.deadline = None
         if given is not None:
             yield given.task, result.result if isinstance(result, Broken) else result
@@ -133,9 +134,9 @@ class Crew:
         else:
             self._waiting.append(given)
 
-    def _replace(self, slots: list[_Slot], slot: _Slot) -> None:
+    def _give_up(self, slots: list[_Slot], slot: _Slot) -> None:
         slot.worker.end()
-        slots[slots.index(slot)] = self._start()
+        slots.remove(slot)
 
     def _count_start_failure(self, reason: str) -> None:
         self._start_failures += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,15 +202,17 @@ def test_ranks_share_a_machine_and_see_all_its_gpus(toys, connection, workplace)
     assert len(set(told["CUDA_VISIBLE_DEVICES"].split(","))) == 2
 
 
+@pytest.mark.slow
 def test_a_group_of_which_a_rank_is_lost_is_replaced_and_its_task_tried_again(toys, connection, workplace):
     group = executor_of(connection, workplace, workers=1, ranks=2)
     (workplace / "die").touch()
     assert results(group, toys.make_rank, ["sum", "broken"]) == {"sum": 1, "broken": Lost("rank 0 says so")}
     assert not (workplace / "die").exists()
-    # Their places are free again.
-    assert connection.available_resources()["CPU"] == 3
+    while connection.available_resources().get("CPU") != 3:  # their places are free again
+        time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_what_a_rank_says_is_why_its_task_failed(toys, connection, workplace, monkeypatch):
     monkeypatch.setattr("stepbench.executors.ray_actors.VERDICT_SECONDS", 0.5)
     group = executor_of(connection, workplace, workers=1, ranks=2)
@@ -217,6 +220,7 @@ def test_what_a_rank_says_is_why_its_task_failed(toys, connection, workplace, mo
     assert results(group, toys.make_rank, ["hang"]) == {"hang": Lost("rank 1: ValueError: bad weights")}
 
 
+@pytest.mark.slow
 def test_a_rank_that_cannot_be_built_ends_the_work(toys, connection, workplace, monkeypatch):
     monkeypatch.setattr("stepbench.executors.ray_actors.VERDICT_SECONDS", 0.5)
     group = executor_of(connection, workplace, workers=1, ranks=2)

@@ -17,6 +17,7 @@ from stepbench.generators.protocol import Generator
 from stepbench.generators.ranks import SharedSource
 from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
+from stepbench.runs.copies import copied, copy_address
 from stepbench.runs.device import choose_device
 from stepbench.runs.execute import Work, execute, rescore
 from stepbench.runs.metric_set import ChosenMetric, choose_metrics
@@ -60,6 +61,7 @@ def run(
     seeds: Sequence[int] = (0,),
     out: str | Path = "runs",
     run_id: str | None = None,
+    copy_to: str | None = None,
     limit: int | None = None,
     split: str | None = None,
     languages: Sequence[str] = (),
@@ -86,6 +88,7 @@ def run(
         seeds: One clip per prompt and seed.
         out: Folder of runs.
         run_id: Name of the run folder; by default made from suite, generator and plan hash.
+        copy_to: Address of a folder of runs, in any form that fsspec knows: this run is copied there as it grows.
         limit: Take only the first so many prompts.
         split: `train`, `test` or `all`; None takes the suite's default split.
         settings: Overrides of the generator's settings.
@@ -136,15 +139,19 @@ def run(
     references = open_reference(reference) if reference is not None else None
     chosen = _chosen(planned, metrics, references)
     path = Path(out) / (run_id if run_id is not None else default_run_id(planned, made))
-    with open_executor(
-        executor,
-        workers=workers,
-        folder=path,
-        device=device,
-        address=ray_address,
-        gpus_per_model=gpus_per_model,
-        ranks=parallel.processes if parallel else 1,
-    ) as opened:
+    copy = None if copy_to is None else copy_address(copy_to, path.name, shard)
+    with (
+        copied(path, copy, planned.hash),
+        open_executor(
+            executor,
+            workers=workers,
+            folder=path,
+            device=device,
+            address=ray_address,
+            gpus_per_model=gpus_per_model,
+            ranks=parallel.processes if parallel else 1,
+        ) as opened,
+    ):
         work = replace(work, executor=opened)
         return execute(
             path,

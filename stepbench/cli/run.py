@@ -39,6 +39,7 @@ def run_command(
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     out: Out = Path("runs"),
     run_id: str | None = None,
+    copy_to: str | None = None,
     workers: Workers = 1,
     executor: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
@@ -65,6 +66,7 @@ def run_command(
         categories: Keep these categories, by commas.
         set_: KEY=VALUE, a setting of the generator; can be repeated.
         run_id: Name of the run folder; made from suite, generator and plan unless given.
+        copy_to: PROTOCOL://..., such as s3://bucket/runs: the run is copied to RUN-ID there as it grows; see `pull`.
         executor: Where the work is done: processes of this machine, or Ray.
         ray_address: auto or HOST:PORT of a Ray cluster; Ray is started on this machine unless given.
         gpus_per_model: GPUs of one machine that a generator holds under Ray; unless given 1, or one per process of the
@@ -112,6 +114,7 @@ def run_command(
             metrics=[] if no_score else split_names(metrics),
             out=out,
             run_id=run_id,
+            copy_to=copy_to,
             reference=reference,
             metric_device=metric_device,
             workers=workers,

@@ -34,13 +34,14 @@ class RunCopy:
         plan_hash: Of the run.
 
     Raises:
-        UsageError: Another run is there, or one that has samples which this folder lacks.
-        IncompleteError: The address cannot be read.
+        UsageError: Another run is there, or one that has clips which this folder lacks.
+        EnvironmentUnfitError: Nothing can be read or written there.
     """
 
     def __init__(self, folder: RunFolder, address: str, plan_hash: str) -> None:
         self._folder, self._remote = folder, Remote(address)
         self._sent: dict[str, tuple[int, int]] = {}
+        self._remote.require_writable()
         there = self._remote.sizes()
         if "run.json" in there and json.loads(self._remote.read("run.json"))["plan_hash"] != plan_hash:
             raise UsageError(f"{address} holds a run with another plan", hint="give another --run-id or --copy-to")
@@ -158,6 +159,7 @@ def copied(path: Path, address: str | None, plan_hash: str) -> Iterator[None]:
 
     Raises:
         UsageError: Another run is there, or one that has clips which this folder lacks.
+        EnvironmentUnfitError: Nothing can be written there, which is known before any work is done.
         IncompleteError: Something could not be sent. The run itself is not touched by that.
     """
     if address is None:

@@ -9,6 +9,11 @@ from typing import Any
 
 from stepbench.errors import EnvironmentUnfitError, IncompleteError, UsageError
 
+BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+"""Stores without folders: to ask them for one would make a bucket of a name that was mistyped."""
+
+PROBE = "probe"
+
 
 class Remote:
     """Files below one address, by their relative names.
@@ -33,6 +38,18 @@ class Remote:
         except ValueError as error:
             raise UsageError(f"{address!r} is no address: {error}", hint="such as s3://bucket/runs") from error
         self._root = root.rstrip("/")
+
+    def require_writable(self) -> None:
+        """Write a file and remove it again.
+
+        Raises:
+            EnvironmentUnfitError: That is not possible.
+        """
+        try:
+            self.write(PROBE, b"")
+            self.remove(PROBE)
+        except IncompleteError as error:
+            raise EnvironmentUnfitError(error.message, hint="see to the address and the rights") from error
 
     def sizes(self) -> dict[str, int]:
         """Name -> bytes of every file; empty where there is nothing."""
@@ -67,7 +84,7 @@ class Remote:
         target = f"{self._root}/{name}"
         with self._told("write"):
             self._make_parent(name)
-            if "file" not in self._files.protocol:
+            if "file" not in _protocols(self._files):
                 # An object is there as a whole, or not at all.
                 self._files.pipe_file(target, content)
                 return
@@ -80,7 +97,8 @@ class Remote:
             self._files.rm_file(f"{self._root}/{name}")
 
     def _make_parent(self, name: str) -> None:
-        self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
+        if BUCKETS.isdisjoint(_protocols(self._files)):
+            self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -92,3 +110,7 @@ class Remote:
                 f"cannot {what} {self.address}: {type(error).__name__}: {lines[0][:300]}",
                 hint="see to the address and the rights; the same command goes on with what is missing",
             ) from error
+
+
+def _protocols(files: Any) -> set[str]:
+    return {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)

@@ -111,19 +111,42 @@ def test_a_row_never_goes_before_its_clip(stepbench, make_suite, workplace, addr
     assert looks[0] < 4
 
 
-def test_what_cannot_be_copied_is_told_and_nothing_is_lost(stepbench, make_suite, workplace):
+def test_what_cannot_be_copied_is_told_and_nothing_is_lost(stepbench, make_suite, workplace, address, monkeypatch):
     make_suite("one")
-    (workplace / "bucket").write_text("a file", encoding="utf-8")
-    address = f"file://{workplace}/bucket/runs"
-    ended = stepbench(*RUN, "--copy-to", address)
+
+    def refuse(*_):
+        raise IncompleteError("cannot write: the bucket is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remote, "send", refuse)
+        ended = stepbench(*RUN, "--copy-to", address)
     assert ended.code == 3
-    assert f"cannot write {address}/r" in ended.err
+    assert "the bucket is full" in ended.err
     assert json.loads((workplace / "runs/r/run.json").read_text(encoding="utf-8"))["status"] == "complete"
     note = json.loads((workplace / "runs/r/copies.json").read_text(encoding="utf-8"))[f"{address}/r"]
-    assert "cannot write" in note["error"]
-    (workplace / "bucket").unlink()
+    assert note["error"] == "cannot write: the bucket is full"
     assert stepbench(*RUN, "--copy-to", address).code == 0
     assert content_there(f"{address}/r") == content(workplace / "runs/r")
+
+
+def test_an_address_that_cannot_be_written_is_refused_before_any_work(stepbench, make_suite, workplace):
+    make_suite("one")
+    (workplace / "bucket").write_text("a file", encoding="utf-8")
+    ended = stepbench(*RUN, "--copy-to", f"file://{workplace}/bucket/runs")
+    assert ended.code == 12
+    assert f"cannot write file://{workplace}/bucket/runs/r: NotADirectoryError" in ended.err
+    assert not (workplace / "runs").exists()
+
+
+def test_no_bucket_is_made(address, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("a bucket was asked for")
+
+    monkeypatch.setattr("stepbench.runs.remote.BUCKETS", {"memory"})
+    if address.startswith("memory"):
+        monkeypatch.setattr(type(fsspec.filesystem("memory")), "makedirs", never)
+    Remote(address).write("a", b"1")
+    assert Remote(address).read("a") == b"1"
 
 
 def interrupted(path: Path, address: str, place: Path, text: str) -> None:
@@ -140,7 +163,7 @@ def test_an_interrupted_run_is_copied_as_it_is_and_stays_interrupted(workplace):
     assert content_there(f"{workplace}/bucket/r") == {"samples.jsonl": row.encode()}
     # The first error counts, also when there is a second one.
     with pytest.raises(KeyboardInterrupt):
-        interrupted(path, f"{workplace}/other/r", workplace / "other", "a file in the way")
+        interrupted(path, f"{workplace}/other/r", workplace / "other/r/samples.jsonl.tmp/a", "in the way")
     notes = json.loads((path / "copies.json").read_text(encoding="utf-8"))
     assert notes[f"{workplace}/bucket/r"]["error"] is None
     assert "cannot write" in notes[f"{workplace}/other/r"]["error"]

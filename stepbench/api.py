@@ -72,6 +72,7 @@ def run(
     executor: ExecutorName = "local",
     ray_address: str | None = None,
     gpus_per_model: int | None = None,
+    gpus_per_scorer: float | None = None,
     timeout: float | None = None,
     keep: Keep = "both",
     shard: tuple[int, int] | None = None,
@@ -98,6 +99,8 @@ def run(
         ray_address: `auto` or HOST:PORT of a Ray cluster; None starts Ray on this machine.
         gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1, or one per process of
             `parallel`, where there are any.
+        gpus_per_scorer: Share of a GPU that a scoring worker holds under Ray, where metrics compute on `cuda`; None
+            takes a quarter. A smaller one lets more workers decode for the same GPU.
         timeout: Seconds a sample may take before it counts as failed.
         keep: `both`, `masters`, or `previews` (masters are dropped once scored).
         shard: (i, N): work on every N-th sample only; the last shard to end finishes the run.

@@ -44,6 +44,7 @@ def run_command(
     executor: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     gpus_per_model: int | None = None,
+    gpus_per_scorer: float | None = None,
     shard: str | None = None,
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
@@ -71,6 +72,7 @@ def run_command(
         ray_address: auto or HOST:PORT of a Ray cluster; Ray is started on this machine unless given.
         gpus_per_model: GPUs of one machine that a generator holds under Ray; unless given 1, or one per process of the
             degrees of parallelism, where there are any.
+        gpus_per_scorer: Share of a GPU that a scorer holds under Ray with --metric-device cuda; a quarter unless given.
         shard: i/N: work on every N-th sample only; the last shard to end finishes the run.
         timeout: Seconds a sample may take before it counts as failed.
         keep: Files that stay; previews drops each master once it is scored.
@@ -121,6 +123,7 @@ def run_command(
             executor=executor,
             ray_address=ray_address,
             gpus_per_model=gpus_per_model,
+            gpus_per_scorer=gpus_per_scorer,
             timeout=timeout,
             keep=keep,
             shard=parse_shard(shard),

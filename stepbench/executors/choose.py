@@ -23,6 +23,7 @@ def open_executor(
     device: str = "cpu",
     address: str | None = None,
     gpus_per_model: int | None = None,
+    gpus_per_scorer: float | None = None,
     ranks: int = 1,
 ) -> Iterator[Executor]:
     """The executor, until the block ends.
@@ -34,6 +35,7 @@ def open_executor(
         device: Where the networks of metrics compute.
         address: Of a Ray cluster; None starts one inside this process.
         gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes one per rank, if any.
+        gpus_per_scorer: Share of a GPU that a scoring worker on `cuda` holds under Ray; None takes a quarter.
         ranks: Processes of a generator under Ray.
 
     Raises:
@@ -41,9 +43,10 @@ def open_executor(
     """
     require_workers(workers)
     if name == "local":
-        if address is not None or gpus_per_model is not None:
+        if not (address is None and gpus_per_model is None and gpus_per_scorer is None):
             raise UsageError(
-                "--ray-address and --gpus-per-model are for --executor ray", hint="add it, or leave them out"
+                "--ray-address, --gpus-per-model and --gpus-per-scorer are for --executor ray",
+                hint="add it, or leave them out",
             )
         if ranks > 1:
             raise UsageError(
@@ -56,6 +59,13 @@ def open_executor(
         raise UsageError(f"an executor is local or ray, got {name!r}")
     from stepbench.executors.ray import ray_executor
 
-    options = {"device": device, "address": address, "gpus_per_model": gpus_per_model, "ranks": ranks}
-    with ray_executor(workers, folder, **options) as executor:
+    with ray_executor(
+        workers,
+        folder,
+        device=device,
+        address=address,
+        gpus_per_model=gpus_per_model,
+        gpus_per_scorer=gpus_per_scorer,
+        ranks=ranks,
+    ) as executor:
         yield executor

@@ -23,7 +23,8 @@ from stepbench.executors.ray_worker import Place
 from stepbench.runs.journal import saving
 
 SCORER_GPUS = 0.25
-"""GPU of a scoring actor: its networks are small beside a generator, and it waits for the decoder in between."""
+"""GPU of a scoring worker: its networks are small beside a generator, and it waits for the decoder in between. Each
+decodes for itself, so that the fewer of it one takes, the more clips are decoded at once for the same GPU."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,14 @@ class RayExecutor:
 
 @contextmanager
 def ray_executor(
-    workers: int, folder: Path, *, device: str, address: str | None, gpus_per_model: int | None, ranks: int = 1
+    workers: int,
+    folder: Path,
+    *,
+    device: str,
+    address: str | None,
+    gpus_per_model: int | None,
+    gpus_per_scorer: float | None = None,
+    ranks: int = 1,
 ) -> Iterator[RayExecutor]:
     """The executor, until the block ends; what is known without Ray is checked at once.
 
@@ -89,22 +97,26 @@ def ray_executor(
         device: Where networks of metrics compute: `cpu` or `cuda`.
         address: Of a cluster; None starts one on this machine.
         gpus_per_model: GPUs of a generator; None takes one per rank where a machine has any.
+        gpus_per_scorer: Share of a GPU of a scoring worker on `cuda`; None takes `SCORER_GPUS`.
         ranks: Processes of a generator, all on one machine.
 
     Raises:
         UsageError: No address of a cluster, a device with a number, or a number of GPUs that is negative, or another
-            one than that of the ranks.
+            one than that of the ranks; or a share of a GPU that is none.
     """
     require_address(address)
     if device.startswith("cuda:"):
         raise UsageError(f"under Ray the device cannot be chosen by number, got {device!r}", hint="take cuda")
     require_gpus(gpus_per_model, ranks)
+    if gpus_per_scorer is not None and not 0 < gpus_per_scorer <= 1:
+        raise UsageError(f"--gpus-per-scorer must be above 0 and at most 1, got {gpus_per_scorer:g}")
+    share = (gpus_per_scorer or SCORER_GPUS) if device == "cuda" else 0.0
     with ExitStack() as ends:
 
         @cache
         def cluster() -> Cluster:
             ray = ends.enter_context(connected(address, workers * ranks))
-            return Cluster(ray, _outfits(ray, device=device, gpus_per_model=gpus_per_model, ranks=ranks))
+            return Cluster(ray, _outfits(ray, gpus_per_model=gpus_per_model, gpus_per_scorer=share, ranks=ranks))
 
         yield RayExecutor(workers, folder, cluster)
 
@@ -124,12 +136,12 @@ def require_gpus(gpus_per_model: int | None, ranks: int) -> None:
         )
 
 
-def _outfits(ray: Any, *, device: str, gpus_per_model: int | None, ranks: int) -> dict[Stage, Outfit]:
+def _outfits(ray: Any, *, gpus_per_model: int | None, gpus_per_scorer: float, ranks: int) -> dict[Stage, Outfit]:
     """What workers get, once it is sure that a machine has so much."""
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     most = {kind: max((machine.get(kind, 0) for machine in machines), default=0) for kind in ("GPU", "CPU")}
     wanted = (ranks if most["GPU"] else 0) if gpus_per_model is None else gpus_per_model
-    gpus = {Stage.GENERATE: float(wanted), Stage.SCORE: SCORER_GPUS if device == "cuda" else 0.0}
+    gpus = {Stage.GENERATE: float(wanted), Stage.SCORE: gpus_per_scorer}
     for stage, number in gpus.items():
         if number > most["GPU"]:
             raise EnvironmentUnfitError(

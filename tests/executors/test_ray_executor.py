@@ -111,6 +111,8 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
         ((_, two),) = opened.run_tasks(toys.make_square, ["gpus"], stage=Stage.GENERATE)
         ((_, one),) = opened.run_tasks(toys.make_square, ["gpus"], stage=Stage.SCORE)
     assert (len(two.split(",")), len(one.split(","))) == (2, 1)
+    with open_executor("ray", folder=workplace, device="cuda", gpus_per_scorer=0.1) as opened:
+        assert opened.cluster().outfits[Stage.SCORE] == Outfit(0.1)
     with open_executor("ray", folder=workplace) as opened:
         assert opened.cluster().outfits == {Stage.GENERATE: Outfit(1.0), Stage.SCORE: Outfit()}
         assert opened.cluster() is opened.cluster()
@@ -125,6 +127,12 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
         ({"name": "ray", "ranks": 8}, EnvironmentUnfitError, "generate needs 8 GPUs of one machine; none has"),
         ({"name": "ray", "ranks": 4, "gpus_per_model": 0}, EnvironmentUnfitError, "of 4 processes needs as many cores"),
         ({"name": "ray", "ranks": 2, "gpus_per_model": 4}, UsageError, "take 2 processes of one GPU each, got --gpus"),
+        (
+            {"name": "ray", "gpus_per_scorer": 1.5},
+            UsageError,
+            "--gpus-per-scorer must be above 0 and at most 1, got 1.5",
+        ),
+        ({"name": "local", "gpus_per_scorer": 0.5}, UsageError, "are for --executor ray"),
         ({"name": "local", "ranks": 2}, UsageError, "2 processes that share every clip are started by torchrun or by"),
         ({"name": "ray", "gpus_per_model": -1}, UsageError, "--gpus-per-model must be at least 0, got -1"),
         ({"name": "ray", "device": "cuda:1"}, UsageError, "cannot be chosen by number, got 'cuda:1'"),

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from metrics import registry
 from metrics.errors import MetricError, UnavailableMetricError
-from metrics.registry import METRICS, describe
 from metrics.weights import FOLDER_VARIABLE, find_weights
 
 FILE = Path(__file__).with_name("listing.json")
@@ -31,12 +31,12 @@ def rows() -> list[dict[str, Any]]:
     that are here.
     """
     known = json.loads(FILE.read_text(encoding="utf-8"))
-    return [_known_row(name, known[name]) if name in known else imported_row(name) for name in METRICS]
+    return [_known_row(name, known[name]) if name in known else imported_row(name) for name in registry.METRICS]
 
 
 def _known_row(name: str, known: dict[str, Any]) -> dict[str, Any]:
     row = {"metric": name, **known["card"]}
-    if METRICS[name].target != known["target"] or os.environ.get(known["variable"]):
+    if registry.METRICS[name].target != known["target"] or os.environ.get(known["variable"]):
         return imported_row(name)
     if not known["weights"]:
         return row | {"status": known["status"]}
@@ -50,12 +50,12 @@ def _known_row(name: str, known: dict[str, Any]) -> dict[str, Any]:
 def imported_row(name: str) -> dict[str, Any]:
     """The same row, from the metric itself."""
     try:
-        card = describe(name)
+        card = registry.describe(name)
     except MetricError as error:
         return {"metric": name, "status": str(error)}
     fields = {"better": card.direction, "unit": card.unit, "family": card.family, "level": card.level}
     fields |= {"needs": " ".join(card.needs), "id": card.id}
-    return {"metric": name, **fields, "status": METRICS[name].unavailable() or READY}
+    return {"metric": name, **fields, "status": registry.METRICS[name].unavailable() or READY}
 
 
 def current() -> str:
@@ -64,12 +64,12 @@ def current() -> str:
     with tempfile.TemporaryDirectory() as nowhere:
         os.environ[FOLDER_VARIABLE] = nowhere
         try:
-            for name in METRICS:
+            for name in registry.METRICS:
                 row = imported_row(name)
                 status = row.pop("status")
                 weights, variable = _WEIGHTS.match(status), _VARIABLE.search(status)
                 facts[row.pop("metric")] = {
-                    "target": METRICS[name].target,
+                    "target": registry.METRICS[name].target,
                     "card": row,
                     "weights": weights[1] if weights else "",
                     "variable": variable[1] if variable else "",

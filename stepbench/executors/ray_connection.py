@@ -52,10 +52,11 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             if address is not None:
                 _reach(address)
             ray.init(**options)
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray raises plain ones where a machine is too busy to start it in time
             raise EnvironmentUnfitError(
                 f"Ray cannot be reached at {address or 'this machine'}: {type(error).__name__}: {error}",
-                hint="`ray status` shows whether a cluster is up; without --ray-address one is started here",
+                hint="`ray status` shows whether a cluster is up; without --ray-address one is started here, "
+                "which takes a minute of a busy machine: try again",
             ) from error
         ends.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():

@@ -73,7 +73,7 @@ def test_a_machine_that_is_too_busy_to_start_ray(stepbench, make_suite, monkeypa
     import ray
 
     def slow(**_):
-        raise Exception("The current node timed out during startup.")  # noqa: TRY002 - as Ray does
+        raise Exception("The current node timed out during startup.")
 
     monkeypatch.setattr(ray, "init", slow)
     make_suite("one")

@@ -30,6 +30,7 @@ from reference_model.training.flow import Evaluation, FlowRecipe, draw_time
 from reference_model.training.lora import LINEAR_LAYERS, Layers, adapters_off, add_adapters
 from reference_model.training.preference_latents import LatentPair, LatentPairs
 from reference_model.training.preferences import PreferenceDataError
+from reference_model.training.sharded_start import ShardedStart
 from reference_model.training.text_states import PromptedTransformer
 from reference_model.vae.posterior import Latents
 
@@ -111,6 +112,7 @@ class DPOTask:
         train: Pairs to learn from; those of one batch must have one shape.
         test: Held-out pairs, of any shapes; may be empty.
         judge: Further figures, for instance on clips sampled from held-out prompts.
+        weights: Of a model whose transformer has none yet: all processes read their parts, and the model is cut (FSDP).
 
     Attributes:
         reference_fingerprint: See `ReferencedTask`; None with adapters, where the reference is frozen in the model.
@@ -126,6 +128,7 @@ class DPOTask:
         train: LatentPairs,
         test: LatentPairs,
         judge: Evaluation | None = None,
+        weights: ShardedStart | None = None,
     ) -> None:
         if any(value.requires_grad for value in model.text_encoder.parameters()):
             raise ConfigError(
@@ -148,11 +151,15 @@ class DPOTask:
                 generator=step_generator(recipe.seed, _ADAPTERS),
             )
         else:
-            sharded = recipe.strategy == "fsdp" and distributed.world()[1] > 1
-            self._copy = _frozen_copy(model, whole=sharded)
+            self._copy = _frozen_copy(model)
+            # Each process encodes the prompts that it has not seen yet, so that the encoders cannot be in parts.
+            if weights is not None:
+                weights.cut(self._copy, whole=model.text_encoder)
             self.reference_fingerprint = frozen_fingerprint(self._copy)
-            if sharded:
-                distributed.shard(self._copy)
+            if weights is None and recipe.strategy == "fsdp" and distributed.world()[1] > 1:
+                distributed.shard(self._copy, whole=model.text_encoder)
+        if weights is not None:
+            weights.cut(model)
 
     def batch(self, step: int, samples: Sequence[int]) -> PairBatch:
         """Pairs with their prompts, some of which are dropped.
@@ -255,9 +262,9 @@ class DPOTask:
 _NOISE, _TEST, _PROMPT, _ADAPTERS = 30, 31, 32, 33
 
 
-def _frozen_copy(model: PromptedTransformer, *, whole: bool) -> PromptedTransformer:
-    """What stays as it is while the model is trained; unless whole, it shares the text encoders."""
-    shared = {} if whole else {id(model.text_encoder): model.text_encoder}
+def _frozen_copy(model: PromptedTransformer) -> PromptedTransformer:
+    """What stays as it is while the model is trained; text encoders and the states of prompts are shared."""
+    shared = {id(part): part for part in (model.text_encoder, model.states)}
     return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 

@@ -87,6 +87,13 @@ def adapters_off(transformer: StepVideoTransformer) -> Iterator[None]:
 
 
 @torch.no_grad()
+def scale_adapters(transformer: StepVideoTransformer, share: float) -> None:
+    """Multiplies what the adapters add to the weights, in place: 0 is the model without them, 1 changes nothing."""
+    for layer in _adapted(transformer).values():
+        layer.lora_B[ADAPTER].weight.mul_(share)
+
+
+@torch.no_grad()
 def merged(transformer: StepVideoTransformer) -> StepVideoTransformer:
     """A plain transformer, with the released names and dtypes, that computes the same.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reference_model.checkpoint.save import save_pipeline
 from reference_model.training.dpo import DPORecipe, DPOTask
-from reference_model.training.lora import merged, save_adapters
+from reference_model.training.lora import merged, save_adapters, scale_adapters
 from reference_model.training.preference_latents import encode_pairs
 from reference_model.training.preferences import PreferencePair
 from reference_model.training.run_folder import write_recipe
@@ -69,7 +69,10 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
         if recipe.lora_rank:
             # Adds the adapters that the weights belong to.
             DPOTask(model, recipe, [], [])
-        fill(model, weights)
+            fill(model, weights)
+            scale_adapters(whole.transformer, recipe.kept_change)
+        else:
+            fill(model, weights, recipe.kept_change)
         pipeline = whole.pipeline()
         if recipe.lora_rank:
             save_adapters(whole.transformer, target / ADAPTERS_FOLDER)

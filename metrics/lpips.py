@@ -62,7 +62,7 @@ class LPIPS(ClipMetric):
         found = load_lpips(net).weights_hash
         self.net: Net = net
         self.precision: Precision = precision
-        policy = f"native-{net}" + ("-bf16" if precision == "bf16" else "")
+        policy = f"native-{net}" + ("-bf16-trunk" if precision == "bf16" else "")
         self.card = replace(type(self).card, policy=policy, backbone=f"lpips-{net}", weights_hash=found)
 
     def score(self, view: ClipView) -> float:

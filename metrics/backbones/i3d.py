@@ -199,7 +199,7 @@ def max_pool_same(
 
 
 def _max_of_neighbours(x: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch c t h w"]:
-    """Pooling 3x3x3 at stride 1, an axis at a time: PyTorch's kernel also keeps where maxima were, and takes twice as long."""
+    """Pooling 3x3x3 at stride 1, an axis at a time: in less than half the time of PyTorch, which also keeps places."""
     for axis in (2, 3, 4):
         last = x.shape[axis] - 1
         before, behind, found = x.narrow(axis, 0, last), x.narrow(axis, 1, last), x.clone()

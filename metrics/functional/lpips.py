@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.backbones.arithmetic import Precision, check_precision, fixed_arithmetic
@@ -20,6 +20,8 @@ MIN_SIDE: dict[str, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
 """On smaller frames nothing is left for the last layers."""
 
 _PIXELS_AT_ONCE = 1 << 19
+_PIXELS_IN_CACHE = 1 << 16
+"""What is done pixel by pixel is done for so few at a time that a CPU keeps them at hand."""
 
 
 def lpips(
@@ -77,25 +79,33 @@ def _distances(
     model: Any, ours: UInt8[Tensor, "t 3 h w"], theirs: UInt8[Tensor, "t 3 h w"], precision: Precision
 ) -> Float32[Tensor, " t"]:
     """What the package's network gives for each frame. Both sides go through the trunk at once."""
-    with torch.autocast(ours.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        layers = model.net(_scaled(model.scaling_layer, ours, theirs))
+    few = max(_PIXELS_IN_CACHE // (ours.shape[2] * ours.shape[3]), 1) if ours.device.type == "cpu" else len(ours)
+    half = precision == "bf16"
+    images = _scaled(model.scaling_layer, (ours, theirs), few, torch.bfloat16 if half else torch.float32)
+    with torch.autocast(ours.device.type, torch.bfloat16, enabled=half):
+        layers = model.net(images)
     total = torch.zeros(len(ours), device=ours.device)
     for features, head in zip(layers, model.lins, strict=True):
-        features = features.float()
-        unit = features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)
-        squares = unit[: len(ours)].sub_(unit[len(ours) :]).square_()
-        total += squares.mean(dim=(2, 3)) @ head.model[-1].weight.flatten()
+        weight = head.model[-1].weight.flatten()
+        sides = (side.split(few) for side in features.split(len(ours)))
+        gaps = [_unit(a).sub_(_unit(b)).square_().mean(dim=(2, 3)) for a, b in zip(*sides, strict=True)]
+        total += torch.cat(gaps) @ weight
     return total
 
 
+def _unit(features: Float[Tensor, "few c h w"]) -> Float32[Tensor, "few c h w"]:
+    """Features of length 1 at every place."""
+    features = features.float()
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)
+
+
 def _scaled(
-    scaling: Any, ours: UInt8[Tensor, "t 3 h w"], theirs: UInt8[Tensor, "t 3 h w"]
-) -> Float32[Tensor, "both 3 h w"]:
+    scaling: Any, sides: tuple[UInt8[Tensor, "t 3 h w"], UInt8[Tensor, "t 3 h w"]], few: int, dtype: torch.dtype
+) -> Float[Tensor, "both 3 h w"]:
     """Levels as the trunk wants them, the channels of a pixel side by side in memory: convolutions are then faster."""
-    images = torch.empty(
-        (2 * len(ours), *ours.shape[1:]), device=ours.device, memory_format=torch.channels_last, dtype=torch.float32
-    )
-    for side, out in zip((ours, theirs), images.chunk(2), strict=True):
-        for few, place in zip(side.split(2), out.split(2), strict=True):  # so few that they stay in the cache
-            place.copy_((few / 127.5).sub_(1).sub_(scaling.shift).div_(scaling.scale))
+    count, *size = sides[0].shape
+    images = torch.empty(2 * count, *size, dtype=dtype, device=sides[0].device, memory_format=torch.channels_last)
+    for side, out in zip(sides, images.split(count), strict=True):
+        for frames, place in zip(side.split(few), out.split(few), strict=True):
+            place.copy_((frames / 127.5).sub_(1).sub_(scaling.shift).div_(scaling.scale))
     return images

@@ -21,7 +21,7 @@ class LPIPS(ClipMetric):
 
     Args:
         net: Trunk of the network: `alex`, `vgg` or `squeeze`. Three metrics that are not comparable.
-        precision: `float32`, or `bf16` for the trunk: faster, moves values by up to some hundredths, and has another id.
+        precision: `float32`, or `bf16` for the trunk: faster, moves values by up to hundredths, and has another id.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Raises:

@@ -26,7 +26,7 @@ VERDICT_COLOURS = {"pass": "#16a34a", "inconclusive": AMBER, "incomplete": "#933
 MOST_ROWS = 60
 """A chart of more lines than this is a wall; the table beside it has all of them."""
 
-MOST_POINTS = 200
+MOST_POINTS = 100
 """Points of runs that another beats; a cloud of more hides which is which, and takes long to draw."""
 
 
@@ -103,13 +103,13 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
         alt.Tooltip("seconds:Q", title=word("seconds"), format=".4~g"),
         alt.Tooltip("front:N", title=word("front")),
     ]
-    base = alt.Chart(shown).encode(tooltip=tooltip)
-    colour = alt.Color("colour:N", scale=None)
+    base = alt.Chart(shown).encode(color=alt.Color("colour:N", scale=None))
     layers = [
         alt.Chart(shown[front].sort_values("seconds")).mark_line(color=COLOUR, strokeDash=[5, 3]).encode(x=x, y=y),
-        base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=colour),
-        base.mark_rule(opacity=0.6).encode(x=alt.X("seconds_low:Q"), x2=alt.X2("seconds_high:Q"), y=y, color=colour),
-        base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colour),
+        base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
+        base.mark_rule(opacity=0.6).encode(x=alt.X("seconds_low:Q"), x2=alt.X2("seconds_high:Q"), y=y),
+        # The browser words the tooltip of every mark when it draws it, so the points alone have them.
+        base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
     ]
     description = word("cost", title=card["title"], n=len(shown), front=int(front.sum()))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
@@ -158,12 +158,12 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
         *_number_tooltips(word)[1:],
         alt.Tooltip("verdict:N", title=word("verdict")),
     ]
-    base = alt.Chart(shown).encode(x=x, tooltip=tooltip)
+    base = alt.Chart(shown).encode(x=x)
     shape = alt.Shape("verdict:N", scale=alt.Scale(domain=domain), legend=None)
     layers = [
         base.mark_line(color=GREY, opacity=0.6).encode(y=y, detail="generator:N"),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=colour),
-        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape),
+        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     description = word("timeline", title=card["title"], n=len(shown), better=word(card["direction"]))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)

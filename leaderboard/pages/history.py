@@ -42,7 +42,7 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
     rows = rows.loc[rows.generator.isin(chosen or generators)]
     st.subheader(word("timeline"))
-    drawn = rows.tail(charts.MOST_POINTS)
+    drawn = rows.tail(2 * charts.MOST_POINTS)
     st.altair_chart(charts.timeline(drawn, board.cards[metric_id], words("charts")), width="stretch")
     st.caption(word("timeline_caption"))
     if len(drawn) < len(rows):

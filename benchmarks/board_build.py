@@ -58,10 +58,10 @@ def main() -> None:
             _made_up_run(template, runs / f"run-{number:04}", arguments.metrics, seed=number)
         board = scratch / f"board-{count}"
         shutil.rmtree(board, ignore_errors=True)
-        _report(count, "from nothing", runs, board)
-        _report(count, "nothing has changed", runs, board)
+        _report(count, "from nothing", runs, board, arguments.compared)
+        _report(count, "nothing has changed", runs, board, arguments.compared)
         _scores(template, runs / "run-0000", arguments.metrics, seed=int(time.time()))
-        _report(count, "one run scored anew", runs, board)
+        _report(count, "one run scored anew", runs, board, arguments.compared)
         shutil.rmtree(board)
     print(f"load {os.getloadavg()[0]:.1f}")
     if arguments.folder is None:
@@ -73,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 50, 100])
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--metrics", type=int, default=20)
+    parser.add_argument("--compared", type=int, default=20, help="best runs that are compared pair by pair")
     parser.add_argument("--folder", help="keep the made-up runs here, and use them again")
     return parser.parse_args()
 
@@ -145,8 +146,9 @@ def _card(number: int) -> dict[str, object]:
     }
 
 
-def _report(count: int, what: str, runs: Path, board: Path) -> None:
+def _report(count: int, what: str, runs: Path, board: Path, compared: int) -> None:
     command = [sys.executable, "-m", "stepbench", "leaderboard", "build", "--runs", str(runs), "-o", str(board)]
+    command += ["--compared", str(compared)]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

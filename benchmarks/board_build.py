@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +35,9 @@ class Painter:
 
     card = GeneratorCard(name="made-up", revision="1", description="clips of one colour, scores drawn at random")
 
-    def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> Settings:
+    def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
         """One size for all."""
-        return SETTINGS
+        return dict(SETTINGS)
 
     def generate(self, request: Request) -> Clip:
         """One clip, whose colour tells the prompt."""
@@ -88,8 +89,16 @@ def _suite(prompts: int) -> Suite:
         )
         for number in range(prompts)
     )
-    about = {"title": "made up", "licence": "CC0-1.0", "source": "a benchmark", "citation": "none"}
-    return Suite(card=SuiteCard(name="made-up", version="1", languages=("en", "zh"), **about), prompts=rows)
+    card = SuiteCard(
+        name="made-up",
+        version="1",
+        title="made up",
+        languages=("en", "zh"),
+        licence="CC0-1.0",
+        source="a benchmark",
+        citation="none",
+    )
+    return Suite(card=card, prompts=rows)
 
 
 def _made_up_run(template: Path, folder: Path, metrics: int, seed: int) -> None:

@@ -92,13 +92,13 @@ def wide(
             continue
         cell = np.full(len(names), -1)
         cell[place[own]] = own
-        columns[(title, "mean")] = _cells(frame["mean"], cell)
-        columns[(title, "95 %")] = _cells(frame["interval"], cell)
+        columns[(title, "mean")] = _cells(frame, "mean", cell)
+        columns[(title, "95 %")] = _cells(frame, "interval", cell)
         if frame.rank_low.iloc[own].notna().any():
-            columns[(title, "rank")] = _cells(frame["rank"], cell)
+            columns[(title, "rank")] = _cells(frame, "rank", cell)
     return pd.DataFrame(columns, index=names)
 
 
-def _cells(column: pd.Series, rows: np.ndarray) -> Any:
-    """Values at positions; -1 stands for a missing one."""
-    return column.array.take(rows, allow_fill=True)
+def _cells(frame: pd.DataFrame, column: str, rows: np.ndarray) -> Any:
+    """Values of a column at positions; -1 stands for a missing one."""
+    return frame[column].array.take(rows, allow_fill=True)

@@ -20,7 +20,6 @@ PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
-GREY = "#8b95a5"
 VERDICT_COLOURS = {"pass": "#16a34a", "inconclusive": AMBER, "incomplete": "#9333ea", "regression": "#dc2626"}
 
 MOST_ROWS = 60
@@ -28,6 +27,9 @@ MOST_ROWS = 60
 
 MOST_POINTS = 100
 """Points of runs that another beats; a cloud of more hides which is which, and takes long to draw."""
+
+GREY = "#8b95a5"
+"""Of what stands in the background."""
 
 
 def whiskers(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
@@ -94,8 +96,8 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
     """
     names = ["label", "mean", "low", "high", "seconds", "seconds_low", "seconds_high"]
     shown = rows.loc[rows["mean"].notna() & rows.seconds.notna(), names]
-    front = _front(shown, card)
-    shown = shown.assign(front=np.where(front, word("yes"), word("no")), colour=np.where(front, COLOUR, GREY))
+    front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
+    shown = shown.assign(front=np.where(front, word("yes"), word("no")), beaten=~front)
     x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False))
     y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
     tooltip = [
@@ -103,7 +105,8 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
         alt.Tooltip("seconds:Q", title=word("seconds"), format=".4~g"),
         alt.Tooltip("front:N", title=word("front")),
     ]
-    base = alt.Chart(shown).encode(color=alt.Color("colour:N", scale=None))
+    colours = alt.Scale(domain=[False, True], range=[COLOUR, GREY])
+    base = alt.Chart(shown).encode(color=alt.Color("beaten:N", scale=colours, legend=None))
     layers = [
         alt.Chart(shown[front].sort_values("seconds")).mark_line(color=COLOUR, strokeDash=[5, 3]).encode(x=x, y=y),
         base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
@@ -123,12 +126,8 @@ def front_and_best(rows: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:
         card: The metric's card.
     """
     shown = rows.loc[rows["mean"].notna() & rows.seconds.notna()]
-    front = _front(shown, card)
+    front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
     return shown.loc[front | (np.cumsum(~front) <= MOST_POINTS)]
-
-
-def _front(rows: pd.DataFrame, card: Mapping[str, Any]) -> np.ndarray:
-    return pareto_front(rows["seconds"].to_numpy(), rows["mean"].to_numpy(), higher=card["direction"] == "higher")
 
 
 def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:

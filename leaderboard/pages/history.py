@@ -44,8 +44,11 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
     rows = withdrawn.labelled(rows.loc[rows.generator.isin(chosen or generators)], board)
     st.subheader(word("timeline"))
-    st.altair_chart(charts.timeline(rows.tail(500), board.cards[metric_id], words("charts")), width="stretch")
+    drawn = rows.tail(2 * charts.MOST_POINTS)
+    st.altair_chart(charts.timeline(drawn, board.cards[metric_id], words("charts")), width="stretch")
     st.caption(word("timeline_caption"))
+    if len(drawn) < len(rows):
+        st.caption(word("timeline_last", n=len(drawn), total=len(rows)))
     st.subheader(word("runs"))
     columns = {
         "created_at": word("made"),

@@ -165,11 +165,15 @@ def _cost(board: data.BoardData, chosen: pd.DataFrame, card: dict[str, Any], wor
     st.subheader(word("cost"))
     times = board.runs.loc[chosen.run, ["seconds", "seconds_low", "seconds_high"]]
     both = chosen.assign(**{name: times[name].to_numpy() for name in times.columns})
-    if not (both["mean"].notna() & both.seconds.notna()).any():
+    measured = int((both["mean"].notna() & both.seconds.notna()).sum())
+    if not measured:
         st.caption(word("cost_none"))
         return
-    st.altair_chart(charts.quality_cost(both, card, words("charts")), width="stretch")
+    drawn = charts.front_and_best(both, card)
+    st.altair_chart(charts.quality_cost(drawn, card, words("charts")), width="stretch")
     st.caption(word("cost_caption"))
+    if len(drawn) < measured:
+        st.caption(word("cost_first", n=charts.MOST_POINTS, total=measured))
 
 
 def _links(table: dict[str, Any], order: list[str], word: Words) -> None:

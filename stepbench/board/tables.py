@@ -129,11 +129,17 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_values(name: str, part: ScoredRun) -> pd.DataFrame:
-    """The run's good scores with the unit, category and language they count in."""
+    """The run's good scores with the unit, category and language they count in.
+
+    Columns: unit, metric_id, category, language, value, run. A large table has tens of millions of these rows, so what
+    repeats is categorical; runs with equal categories keep them when they are put together.
+    """
     samples, scores = part.samples(), part.scores()
     made = samples.loc[samples.outcome == "ok", ["prompt_id", "seed", "unit", "category", "language"]]
     good = scores.loc[scores.status == "ok", ["prompt_id", "seed", "metric_id", "value"]]
-    return good.merge(made, on=["prompt_id", "seed"]).assign(run=name)
+    values = good.merge(made, on=["prompt_id", "seed"])
+    repeated = {column: values[column].astype("category") for column in ("unit", "metric_id", "category", "language")}
+    return pd.DataFrame({**repeated, "value": values["value"], "run": name})
 
 
 def cuts(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -2,8 +2,10 @@
 
     python benchmarks/board.py --runs 2000 --prompts 500 --metrics 20
 
-Times are those a visitor meets: from asking for a page, or from a click, until the page stands still again. Needs
-Chromium and playwright.
+Times are those a visitor meets: from asking for a page, or from a click or key, until the page stands, as
+`board_visit.py` defines it. The interface is to stay under 2 s for a first view and under 0.5 s for what a visitor does
+on a page; the command only reports. Takes about two minutes on an idle machine of two cores. Needs Chromium and
+playwright.
 """
 
 from __future__ import annotations
@@ -26,40 +28,29 @@ from statistics import median
 from typing import Any
 
 from board_made_up import make_board
+from board_visit import ADDRESSES, Visitor, browser, interactions, prepare
 
-WATCH = """() => {
-  const app = document.querySelector('[data-testid=stApp]');
-  window.stoodStill = 0;
-  new MutationObserver(() => {
-    if (app.dataset.testScriptState === 'notRunning') window.stoodStill = performance.now();
-  }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
-}"""
+from stepbench.board.folder import SCHEMA
 
-
-CLICKS = {"sort by another metric": "Made-up 05 ↑", "one category": "food", "one language": "zh"}
-ADDRESSES = {
-    "filter by text (shared address)": "?find=model+12",
-    "weighted score (shared address)": "?weight=2:made_up_00@1:none&weight=1:made_up_03@1:none",
-    "gallery": "gallery?a=run-0001&b=run-0002",
-    "compare": "compare?runs=run-0001&runs=run-0002&runs=run-0003",
-    "model": "model?run=run-0007",
-    "history": "history",
-}
+COLUMNS = ("clock", "server_cpu", "browser_cpu")
 
 
 def main() -> None:
     arguments = _arguments()
     scratch = Path(arguments.folder or tempfile.mkdtemp(prefix="made-up-board-"))
-    board = scratch / "board"
-    if not board.exists():
+    board = scratch / f"board-{SCHEMA}-{arguments.runs}-{arguments.prompts}-{arguments.metrics}"
+    if not (board / "board.json").exists():
+        shutil.rmtree(board, ignore_errors=True)
         started = time.perf_counter()
         make_board(board, runs=arguments.runs, prompts=arguments.prompts, metrics=arguments.metrics)
         print(f"made up {arguments.runs} runs in {time.perf_counter() - started:.0f} s in {board}", file=sys.stderr)
-    with _served(board) as (address, server), _browser() as new_page:
-        rows = _measure(address, new_page, server.pid, arguments.repeats)
+    before = os.getloadavg()[0]
+    with _served(board) as (address, server), browser() as new_visitor:
+        rows = _measure(lambda: new_visitor(address), server.pid, arguments.repeats)
         memory = _peak_mib(server.pid)
     size = {"runs": arguments.runs, "prompts": arguments.prompts, "metrics": arguments.metrics}
-    print(json.dumps({**size, "seconds": rows, "server_peak_mib": memory, "load": os.getloadavg()[0]}, indent=2))
+    found = {**size, "seconds": rows, "server_peak_mib": memory, "load": [before, os.getloadavg()[0]]}
+    print(json.dumps(found, indent=2) if arguments.json else _table(found))
     if arguments.folder is None:
         shutil.rmtree(scratch)
 
@@ -68,52 +59,48 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name, default in (("runs", 2000), ("prompts", 500), ("metrics", 20), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
     parser.add_argument("--folder", help="keep the made-up board here, and use it again")
     return parser.parse_args()
 
 
-def _measure(address: str, new_page: Callable[[], Any], process: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Medians of seconds on the clock and of the server's processor time; a fresh server's first view stands alone."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def _measure(new_visitor: Callable[[], Visitor], server: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Medians of seconds: on the clock, and of processor time of the server and of all of the browser's processes.
+
+    Every repeat is a visitor with an empty cache; the first view of a server just started stands alone.
+    """
+    found: dict[str, list[tuple[float, float, float]]] = {}
 
     def note(label: str, run: Callable[[], float]) -> None:
-        before = _cpu_seconds(process)
+        before, browser_before = _cpu_seconds(server), _browser_cpu(server)
         wall = run()
-        found.setdefault(label, []).append((wall, _cpu_seconds(process) - before))
+        after = _browser_cpu(server)
+        browser_cpu = sum(seconds - browser_before.get(process, 0.0) for process, seconds in after.items())
+        found.setdefault(label, []).append((wall, _cpu_seconds(server) - before, browser_cpu))
 
     for repeat in range(repeats):
-        page = new_page()
-        note("first view, fresh server" if repeat == 0 else "first view", lambda page=page: _opened(page, address))
-        page.evaluate(WATCH)
-        for label, name in CLICKS.items():
-            click = page.get_by_role("radio", name=name, exact=True).first.click
-            note(label, lambda page=page, click=click: _settled(page, click))
+        visitor = new_visitor()
+        note("first view, fresh server" if repeat == 0 else "first view", visitor.open)
+        prepare(visitor.page)
+        for label, do in interactions().items():
+            note(label, lambda visitor=visitor, do=do: visitor.act(do))
         for label, path in ADDRESSES.items():
-            note(label, lambda page=page, path=path: _opened(page, f"{address}/{path}"))
-        page.close()
+            note(label, lambda visitor=visitor, path=path: visitor.open(path))
+        visitor.page.close()
     return {
-        label: {
-            "wall": round(median(wall for wall, _ in times), 2),
-            "server_cpu": round(median(cpu for _, cpu in times), 2),
-        }
+        label: dict(zip(COLUMNS, (round(median(column), 2) for column in zip(*times, strict=True)), strict=True))
         for label, times in found.items()
     }
 
 
-def _opened(page: Any, address: str) -> float:
-    """Seconds until the page's script has ended and its title stands."""
-    started = time.perf_counter()
-    page.goto(address, wait_until="commit")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning] h1", timeout=60_000)
-    return time.perf_counter() - started
-
-
-def _settled(page: Any, click: Callable[[], None]) -> float:
-    """Seconds from a click until the page's script has ended."""
-    before = page.evaluate("performance.now()")
-    click()
-    page.wait_for_function(f"window.stoodStill > {before}", timeout=60_000)
-    return (page.evaluate("window.stoodStill") - before) / 1000
+def _table(found: dict[str, Any]) -> str:
+    lines = [f"{'':38}" + "".join(f"{name:>13}" for name in COLUMNS)]
+    for label, row in found["seconds"].items():
+        lines.append(f"{label:38}" + "".join(f"{row[name]:13.2f}" for name in COLUMNS))
+    lines.append(
+        f"server: {found['server_peak_mib']} MiB at its peak; load {found['load'][0]:.1f} to {found['load'][1]:.1f}"
+    )
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -144,15 +131,23 @@ def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"no answer from {url}")
 
 
-@contextmanager
-def _browser() -> Iterator[Callable[[], Any]]:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield lambda: browser.new_page(viewport={"width": 1280, "height": 900})
-        browser.close()
+def _browser_cpu(server: int) -> dict[int, float]:
+    """Seconds of processor time so far of every process below this one, but for the server."""
+    seconds: dict[int, float] = {}
+    waiting = [os.getpid()]
+    while waiting:
+        process = waiting.pop()
+        try:
+            for children in Path(f"/proc/{process}/task").glob("*/children"):
+                waiting += [
+                    int(child) for child in children.read_text(encoding="ascii").split() if int(child) != server
+                ]
+            seconds[process] = _cpu_seconds(process)
+        except (FileNotFoundError, ProcessLookupError):
+            # A process of the browser that has just ended.
+            continue
+    del seconds[os.getpid()]
+    return seconds
 
 
 def _cpu_seconds(process: int) -> float:

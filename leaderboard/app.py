@@ -24,8 +24,8 @@ def main() -> None:
     """Set up the page frame and run the page that the address names."""
     st.set_page_config(page_title="stepbench leaderboard", page_icon="📊", layout="wide")
     door.require_account("viewer")
-    # Streamlit leaves a hand's breadth free above the title.
-    st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; }</style>")
+    # Streamlit leaves a hand's breadth free above the title and two below the end.
+    st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>")
     word = words("frame")
     first = next(iter(PAGES))
     pages = [

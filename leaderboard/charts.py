@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.translation import Words
+from stepbench.board.pareto import pareto_front
 
 Drawing = alt.LayerChart | alt.FacetChart
 """What layers become; facets only in the eyes of the type checker."""
@@ -20,10 +21,19 @@ PLOT_HEIGHT = 400
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
+EDGE = 8
+"""Pixels between the outermost points and the edge of a chart, so that no point is cut in half."""
+
 VERDICT_COLOURS = {"pass": "#16a34a", "inconclusive": AMBER, "incomplete": "#9333ea", "regression": "#dc2626"}
 
 MOST_ROWS = 60
 """A chart of more lines than this is a wall; the table beside it has all of them."""
+
+MOST_POINTS = 100
+"""Points of runs that another beats; a cloud of more hides which is which, and takes long to draw."""
+
+GREY = "#8b95a5"
+"""Of what stands in the background."""
 
 
 def whiskers(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
@@ -92,23 +102,36 @@ def quality_cost(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Dr
     shown = rows.loc[rows["mean"].notna() & rows.seconds.notna(), names]
     front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
     shown = shown.assign(front=np.where(front, word("yes"), word("no")), beaten=~front)
-    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("seconds:Q", title=word("seconds"), scale=alt.Scale(zero=False, padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         *_number_tooltips(word),
         alt.Tooltip("seconds:Q", title=word("seconds"), format=".4~g"),
         alt.Tooltip("front:N", title=word("front")),
     ]
-    base = alt.Chart(shown).encode(tooltip=tooltip)
-    colour = alt.condition("datum.beaten", alt.value("#8b95a5"), alt.value(COLOUR))
+    colours = alt.Scale(domain=[False, True], range=[COLOUR, GREY])
+    base = alt.Chart(shown).encode(color=alt.Color("beaten:N", scale=colours, legend=None))
     layers = [
         alt.Chart(shown[front].sort_values("seconds")).mark_line(color=COLOUR, strokeDash=[5, 3]).encode(x=x, y=y),
-        base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
-        base.mark_rule(opacity=0.6).encode(x=alt.X("seconds_low:Q"), x2="seconds_high:Q", y=y, color=colour),
-        base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colour),
+        base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
+        base.mark_rule(opacity=0.6).encode(x=alt.X("seconds_low:Q"), x2=alt.X2("seconds_high:Q"), y=y),
+        # The browser words the tooltip of every mark when it draws it, so the points alone have them.
+        base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
     ]
     description = word("cost", title=card["title"], n=len(shown), front=int(front.sum()))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
+
+
+def front_and_best(rows: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:
+    """The runs that no other beats in quality and cost, and the first `MOST_POINTS` of the others, in their order.
+
+    Args:
+        rows: As `quality_cost` takes them; those that lack one of the two means are left out.
+        card: The metric's card.
+    """
+    shown = rows.loc[rows["mean"].notna() & rows.seconds.notna()]
+    front = pareto_front(shown["seconds"].to_numpy(), shown["mean"].to_numpy(), higher=card["direction"] == "higher")
+    return shown.loc[front | (np.cumsum(~front) <= MOST_POINTS)]
 
 
 def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawing:
@@ -121,16 +144,17 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     """
     names = ["label", "generator", "created_at", "mean", "low", "high", "verdict"]
     shown = rows.loc[rows["mean"].notna(), names]
-    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.replace("", "–"))
-    domain = [*VERDICT_COLOURS, "–"]
+    named = {**{verdict: word(verdict) for verdict in VERDICT_COLOURS}, "": word("no_gate")}
+    shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.map(named))
+    domain = list(named.values())
     colour = alt.Color(
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom", columns=3),
+        legend=alt.Legend(orient="bottom", columns=2),
     )
-    x = alt.X("made:T", title=word("made"))
-    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False))
+    x = alt.X("made:T", title=word("made"), scale=alt.Scale(padding=EDGE))
+    y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
     tooltip = [
         alt.Tooltip("label:N", title=word("run")),
         alt.Tooltip("generator:N", title=word("generator")),
@@ -138,28 +162,15 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
         *_number_tooltips(word)[1:],
         alt.Tooltip("verdict:N", title=word("verdict")),
     ]
-    base = alt.Chart(shown).encode(x=x, tooltip=tooltip)
+    base = alt.Chart(shown).encode(x=x)
     shape = alt.Shape("verdict:N", scale=alt.Scale(domain=domain), legend=None)
     layers = [
-        base.mark_line(color="#8b95a5", opacity=0.6).encode(y=y, detail="generator:N"),
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour),
-        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape),
+        base.mark_line(color=GREY, opacity=0.6).encode(y=y, detail="generator:N"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=colour),
+        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     description = word("timeline", title=card["title"], n=len(shown), better=word(card["direction"]))
     return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
-
-
-def pareto_front(cost: np.ndarray, quality: np.ndarray, *, higher: bool) -> np.ndarray:
-    """Which points no other point beats in one of the two without losing in the other; bool, shape (n,)."""
-    value = -quality if higher else quality
-    order = np.lexsort((value, cost))
-    front = np.zeros(len(cost), dtype=bool)
-    best = np.inf
-    for place, index in enumerate(order):
-        equal = place > 0 and cost[order[place - 1]] == cost[index] and value[order[place - 1]] == value[index]
-        front[index] = value[index] < best or (equal and front[order[place - 1]])
-        best = min(best, value[index])
-    return front
 
 
 def _axis(card: Mapping[str, Any], better: str) -> list[str]:
@@ -185,11 +196,11 @@ def _lines(
     behind: alt.Chart | None = None,
 ) -> Drawing:
     """One line per row: a point at `mean` and a rule from `low` to `high`."""
-    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=260))
+    y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(padding=0.7), axis=alt.Axis(labelLimit=170))
     base = alt.Chart(shown).encode(y=y, tooltip=tooltip)
-    lines = base.mark_rule(strokeWidth=2, color=COLOUR).encode(x=alt.X("low:Q"), x2="high:Q")
+    lines = base.mark_rule(strokeWidth=2, color=COLOUR).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"))
     points = base.mark_point(filled=True, size=70, opacity=1, color=COLOUR).encode(
-        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False))
+        x=alt.X("mean:Q", title=axis, scale=alt.Scale(zero=False, padding=EDGE))
     )
     layers = [lines, points] if behind is None else [behind, lines, points]
     height = ROW_HEIGHT * max(shown.label.nunique(), 1) + AXIS_HEIGHT

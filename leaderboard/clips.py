@@ -8,16 +8,24 @@ from typing import Any
 import pandas as pd
 
 from leaderboard.components.video_pair import Fact, Side
-from stepbench.wording import metric_titles, number
+from leaderboard.translation import Words
+from stepbench.wording import ARROWS, metric_titles, number
 
 
-def side(title: str, row: Mapping[str, Any], table: Mapping[str, Any], suffix: str = "") -> Side:
+def side(
+    title: str,
+    row: Mapping[str, Any],
+    table: Mapping[str, Any],
+    word: Words,
+    suffix: str = "",
+) -> Side:
     """One side of the player.
 
     Args:
         title: What stands under the clip.
         row: A sample, with columns clip, outcome, error, no_clip, frames, fps, width and height.
         table: Card of the table, whose size counts where the sample has none.
+        word: Texts of `words/player.toml`.
         suffix: Of the columns.
     """
     values = {name: row[f"{name}{suffix}"] for name in ("clip", "outcome", "error", "no_clip")}
@@ -26,9 +34,9 @@ def side(title: str, row: Mapping[str, Any], table: Mapping[str, Any], suffix: s
     known = {name: value for name, value in geometry.items() if value}
     if isinstance(values["clip"], str):
         return Side(title=title, url=values["clip"], **known)
-    words = {"ok": "No clip to show", "failed": "Failed", "refused": "Refused"}.get(values["outcome"], "Not made")
+    said = word({"ok": "no_clip", "failed": "failed", "refused": "refused"}.get(values["outcome"], "not_made"))
     why = values["no_clip"] if values["outcome"] == "ok" else values["error"]
-    return Side(title=title, reason=f"{words}: {why}" if isinstance(why, str) else words, **known)
+    return Side(title=title, reason=f"{said}: {why}" if isinstance(why, str) else said, **known)
 
 
 def facts(cards: Mapping[str, Mapping[str, Any]], metric_ids: list[str], row: Mapping[str, Any]) -> list[Fact]:
@@ -38,5 +46,11 @@ def facts(cards: Mapping[str, Mapping[str, Any]], metric_ids: list[str], row: Ma
         a, b = (row.get(f"{metric_id}_{letter}", float("nan")) for letter in "ab")
         lead = {"higher": a - b, "lower": b - a}.get(cards[metric_id]["direction"], 0.0)
         better = "left" if lead > 0 else "right" if lead < 0 else ""
-        found.append(Fact(label=title, left=number(a), right=number(b), better=better))
+        found.append(Fact(label=_unbroken(title), left=number(a), right=number(b), better=better))
     return found
+
+
+def _unbroken(title: str) -> str:
+    """A title whose arrow does not stand alone on a line."""
+    head, space, last = title.rpartition(" ")
+    return f"{head}\N{NO-BREAK SPACE}{last}" if space and last in ARROWS.values() else title

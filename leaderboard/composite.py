@@ -40,13 +40,9 @@ def weighted_score(
     """
     used = list(weights)
     share = np.array([weights[key] for key in used]) / sum(weights.values())
-    means = (
-        frame[frame.metric_id.isin(used)].pivot(index="run", columns="metric_id", values="mean").reindex(columns=used)
-    )
-    units = (
-        frame[frame.metric_id.isin(used)]
-        .pivot(index="run", columns="metric_id", values="n_units")
-        .reindex(columns=used)
+    rows = frame[frame.metric_id.isin(used)]
+    means, units = (
+        rows.pivot(index="run", columns="metric_id", values=name).reindex(columns=used) for name in ("mean", "n_units")
     )
     labels = frame.drop_duplicates("run").set_index("run").label
     means, units = means.reindex(labels.index), units.reindex(labels.index)
@@ -60,7 +56,8 @@ def weighted_score(
     error = _errors(covariances, labels.index, [metric_ids.index(key) for key in used], share * scale, len(metric_ids))
     n = units.min(axis=1).to_numpy(dtype=float)
     margin = np.where(n > 1, stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) * error, np.nan)
-    missing = [", ".join(cards[key]["title"] for key in used if np.isnan(row[key])) for _, row in means.iterrows()]
+    titles = np.array([cards[key]["title"] for key in used], dtype=object)
+    missing = [", ".join(titles[lacks]) for lacks in means.isna().to_numpy()]
     found = pd.DataFrame(
         {
             "run": labels.index,

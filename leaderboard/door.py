@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from leaderboard.translation import Words, language_of
 from stepbench.access.exposure import ACCESS_VARIABLE, Access, role_of_account, served_access
 from stepbench.access.invitations import Invitations
 from stepbench.access.roles import AccessError, Role, Visitor
@@ -35,16 +36,19 @@ def require_account(role: Role) -> None:
     """
     if ACCESS_VARIABLE not in os.environ or served_access().way != "oidc":
         return
+    word = Words("door", language_of(st.query_params.get("lang"), st.context.locale))
     if not st.user.is_logged_in:
-        st.button("Sign in", on_click=st.login)
+        st.title(word("title"))
+        st.text(word("sign_in_about"))
+        st.button(word("sign_in"), on_click=st.login)
         st.stop()
     try:
         allowed = _account(served_access()).may(role)
     except AccessError:
         allowed = False
     if not allowed:
-        st.error("This account is not on the organiser's list.")
-        st.button("Sign out", on_click=st.logout)
+        st.error(word("not_listed"))
+        st.button(word("sign_out"), on_click=st.logout)
         st.stop()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard.translation import LANGUAGES, Words, language_of
+from stepbench.board.verdict_words import say
 
 PARAMETER = "lang"
 _REMEMBERED = "remembered_language"
@@ -23,6 +24,11 @@ def current() -> str:
 def words(page: str) -> Words:
     """The texts of a page in the language of this visitor."""
     return Words(page, current())
+
+
+def said(text: str) -> str:
+    """A verdict, status or question as this visitor reads it."""
+    return say(text, current())
 
 
 def choose_language() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from leaderboard.data import BoardData
 from leaderboard.language import words
 from leaderboard.widgets import choose
+from leaderboard.withdrawn import labels
 from leaderboard.wording import plain
 
 CARD_FIELDS = (
@@ -26,7 +27,7 @@ def show(board: BoardData, table: dict[str, Any], metric_id: str) -> None:
         st.markdown(f"#### {word('statistics')}")
         show_statistics()
         st.markdown(f"#### {word('recipe')}")
-        run = choose(words("frame")("run"), table["runs"], key="recipe", format_func=lambda name: board.labels[name])
+        run = choose(words("frame")("run"), table["runs"], key="recipe", format_func=labels(board).__getitem__)
         st.json(run_recipe(board, table, run))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 TEXTS = ("interval", "rank", "scored")
@@ -37,21 +38,23 @@ def filtered(frame: pd.DataFrame, runs: pd.DataFrame, filters: Filters) -> pd.Da
         runs: As `BoardData.runs`.
         filters: What is asked for. Coverage counts the metric with the fewest scores.
     """
-    if filters == Filters():
+    if not (filters.generators or filters.licences or filters.text.split() or filters.coverage > 0):
         return frame
     shown = runs.loc[runs.index.isin(frame.run.unique())]
     if filters.generators:
         shown = shown[shown.generator.isin(filters.generators)]
     if filters.licences:
         shown = shown[shown.licence.fillna("").isin(filters.licences)]
-    for word in filters.text.casefold().split():
-        texts = shown[["run", "label", "generator", "description", "badge"]].fillna("").agg("\n".join, axis=1)
-        shown = shown[texts.str.casefold().str.contains(word, regex=False)]
-    names = set(shown.index)
+    words = filters.text.casefold().split()
+    if words:
+        columns = (shown[name].fillna("") for name in ("run", "label", "generator", "description", "badge"))
+        texts = ("\n".join(parts).casefold() for parts in zip(*columns, strict=True))
+        shown = shown[[all(word in text for word in words) for text in texts]]
+    names = shown.index
     if filters.coverage > 0:
         least = frame.groupby("run").coverage.min()
-        names &= set(least.index[least >= filters.coverage - 1e-9])
-    return frame.loc[frame.run.isin(list(names))]
+        names = names.intersection(least.index[least >= filters.coverage - 1e-9])
+    return frame.loc[frame.run.isin(names)]
 
 
 def of_metric(frame: pd.DataFrame, metric_id: str, direction: str) -> pd.DataFrame:
@@ -72,20 +75,30 @@ def wide(
         order: Runs in the order of the rows; runs without the sorting metric follow.
         facts: Header -> what stands there for each run (indexed by run), behind the label.
     """
-    names = list(dict.fromkeys([*order, *frame.run]))
-    least = frame.sort_values("n_scored", kind="stable").drop_duplicates("run").set_index("run").loc[names]
-    columns: dict[tuple[str, str], Any] = {("", "Generator"): least.label}
-    columns |= {("", header): fact.reindex(names) for header, fact in facts.items()}
-    columns |= {("", "Prompts"): least.n_units, ("", "Scored"): least.scored}
-    shown = frame[frame.metric_id.isin(list(titles))]
-    cells = shown.pivot(index="run", columns="metric_id", values=["mean", "interval", "rank", "rank_low"]).reindex(
-        names
-    )
+    runs, known = pd.factorize(frame.run)
+    names = pd.Index([*order, *known]).unique()
+    place = names.get_indexer(known)[runs]
+    # Each run's row with the fewest scores: of equal ones the first, which is written last.
+    fewest = np.argsort(frame.n_scored.to_numpy(), kind="stable")[::-1]
+    least = np.zeros(len(names), dtype=np.intp)
+    least[place[fewest]] = fewest
+    shown = frame.iloc[least]
+    columns: dict[tuple[str, str], Any] = {("", "Generator"): shown.label.array}
+    columns |= {("", header): fact.reindex(names).array for header, fact in facts.items()}
+    columns |= {("", "Prompts"): shown.n_units.array, ("", "Scored"): shown.scored.array}
     for metric_id, title in titles.items():
-        if ("mean", metric_id) not in cells.columns:
+        own = np.flatnonzero(frame.metric_id == metric_id)
+        if not own.size:
             continue
-        columns[(title, "mean")] = cells["mean", metric_id].astype(float)
-        columns[(title, "95 %")] = cells["interval", metric_id]
-        if any(cells["rank_low", metric_id].notna()):
-            columns[(title, "rank")] = cells["rank", metric_id]
+        cell = np.full(len(names), -1)
+        cell[place[own]] = own
+        columns[(title, "mean")] = _cells(frame, "mean", cell)
+        columns[(title, "95 %")] = _cells(frame, "interval", cell)
+        if frame.rank_low.iloc[own].notna().any():
+            columns[(title, "rank")] = _cells(frame, "rank", cell)
     return pd.DataFrame(columns, index=names)
+
+
+def _cells(frame: pd.DataFrame, column: str, rows: np.ndarray) -> Any:
+    """Values of a column at positions; -1 stands for a missing one."""
+    return frame[column].array.take(rows, allow_fill=True)

@@ -43,8 +43,10 @@ def main(address: str, port: int) -> None:
     from starlette.routing import Route
 
     from leaderboard.serving import run
+    from leaderboard.warm_up import warm_up
     from stepbench.board.read import BOARD_VARIABLE
 
+    warm_up()
     routes = [Route("/clips/{folder}/{name}", clip)]
     run("app.py", routes, Path(os.environ[BOARD_VARIABLE]), address, port, named=False, uploads=MOST_MIB)
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+from stepbench.board.gates import last_verdicts
 
+if TYPE_CHECKING:
     from leaderboard.data import BoardData
 
 
@@ -22,29 +21,3 @@ def timeline_rows(board: BoardData, table_id: str, metric_id: str) -> pd.DataFra
     rows = pd.concat([rows.reset_index(drop=True), facts], axis=1)
     rows["verdict"] = [verdicts.get(run, "") for run in rows.run]
     return rows.sort_values("created_at", kind="stable", ignore_index=True)
-
-
-def last_verdicts(gates: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Run name -> verdict of the last gate in which it was the candidate."""
-    return {gate["candidate"]["run"]: gate["verdict"] for gate in gates}
-
-
-def gate_rows(gates: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row per verdict, the newest first: checked_at, verdict, candidate, baseline, suite, metrics, reasons."""
-    return pd.DataFrame(
-        [
-            {
-                "checked_at": gate["checked_at"],
-                "verdict": gate["verdict"],
-                "candidate": gate["candidate"]["run"],
-                "baseline": gate["baseline"]["run"],
-                "suite": gate["suite"],
-                "metrics": ", ".join(f"{row['metric']}: {row['verdict']}" for row in gate["metrics"]),
-                "reasons": "; ".join(
-                    reason for row in gate["metrics"] if row["verdict"] != "pass" for reason in row["reasons"]
-                ),
-            }
-            for gate in reversed(gates)
-        ],
-        columns=["checked_at", "verdict", "candidate", "baseline", "suite", "metrics", "reasons"],
-    )

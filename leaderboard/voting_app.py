@@ -12,7 +12,6 @@ def main() -> None:
     """Set up the page frame and run the page that the address names; the organiser's page is for organisers alone."""
     text = words()
     st.set_page_config(page_title=text("title"), page_icon="🗳️", layout="wide")
-    st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4rem; padding-bottom: 2rem; }</style>")
     door.require_account("viewer")
     guest = visitor()
     if guest is None:
@@ -23,6 +22,9 @@ def main() -> None:
         pages.append(
             st.Page("voting/admin_page.py", title=text("nav_admin"), icon=":material/monitoring:", url_path="admin")
         )
+    # Room for the menu, where there is one.
+    room = "4rem" if len(pages) > 1 else "1.5rem"
+    st.html(f"<style>[data-testid=stMainBlockContainer] {{ padding-top: {room}; padding-bottom: 2rem; }}</style>")
     st.navigation(pages, position="top").run()
 
 

@@ -17,10 +17,13 @@ PARAMETER = "weight"
 _CHOSEN = "weighed metrics"
 
 
+@st.fragment
 def show(
     board: BoardData, table: dict[str, Any], every: pd.DataFrame, shown: pd.DataFrame, cut: str, group: str
 ) -> None:
     """Fields for the weights, and where there are any the weighted score of every run that is shown.
+
+    Nothing else on the page depends on the weights, so this part alone is drawn again when one is changed.
 
     Args:
         board: The board.

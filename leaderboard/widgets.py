@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Any, Literal
 
 import streamlit as st
 
 from leaderboard import data
-from leaderboard.language import words
+from leaderboard.language import said, words
 from leaderboard.wording import plain, table_titles
 from stepbench.board.folder import BoardError
 
@@ -17,6 +17,8 @@ ALL = ""
 """The choice that filters nothing. No category or language has an empty name."""
 
 MOST_LISTED = 100
+MOST_UNROLLED = 15
+"""Rows of a table that is shown as high as it is."""
 
 CLEARED = (
     *("category", "language", "metric", "a", "b", "sort", "page", "recipe", "show", "weight", "generator", "licence"),
@@ -52,7 +54,7 @@ def show_left_out(board: data.BoardData) -> None:
     word = words("frame")
     with st.expander(word("left_out" if count > 1 else "left_out_one", n=count), icon=":material/error:"):
         rows = board.left_out.head(MOST_LISTED).map(plain).to_dict(orient="records")
-        st.markdown("\n".join(f"- **{row['run']}** ({row['status']}): {row['reason']}" for row in rows))
+        st.markdown("\n".join(f"- **{row['run']}** ({said(row['status'])}): {row['reason']}" for row in rows))
         if count > MOST_LISTED:
             st.caption(word("left_out_more", n=count - MOST_LISTED))
 
@@ -82,8 +84,8 @@ def choose_table(board: data.BoardData) -> dict[str, Any]:
     remembered = st.session_state.get("remembered_suite")
     if "suite" not in st.query_params and remembered in board.tables:
         st.query_params["suite"] = remembered
-    titles = table_titles(board.tables)
     word = words("frame")
+    titles = table_titles(board.tables, word)
     table_id = choose(
         word("suite"),
         list(titles),
@@ -213,6 +215,11 @@ def choose_share(label: str, *, key: str, help: str | None = None) -> float:
     st.session_state[key] = percent
     st.slider(label, 0, 100, key=key, format="%d %%", help=help, on_change=_share_to_address, args=(key,))
     return percent / 100
+
+
+def height(rows: Sized) -> Literal["content", "auto"]:
+    """Of a table: all of a short one, without a bar that hides the last rows; a window on a long one."""
+    return "content" if len(rows) <= MOST_UNROLLED else "auto"
 
 
 def to_address(changes: Mapping[str, str | Sequence[str]], clears: Sequence[str] = ()) -> None:

@@ -23,7 +23,7 @@ class LPIPS(FrameMetric):
 
     Args:
         net: Trunk of the network: `alex`, `vgg` or `squeeze`. Three metrics that are not comparable.
-        precision: `float32`, or `bf16`, which is faster, moves values by some thousandths, and has another id.
+        precision: `float32`, or `bf16` for the trunk: faster, moves values by up to hundredths, and has another id.
         **kwargs: Options of `torchmetrics.Metric`.
 
     Raises:
@@ -64,7 +64,7 @@ class LPIPS(FrameMetric):
         found = load_lpips(net).weights_hash
         self.net: Net = net
         self.precision: Precision = precision
-        policy = f"native-{net}" + ("-bf16" if precision == "bf16" else "")
+        policy = f"native-{net}" + ("-bf16-trunk" if precision == "bf16" else "")
         self.card = replace(type(self).card, policy=policy, backbone=f"lpips-{net}", weights_hash=found)
 
     def frames_at_once(self, height: int, width: int) -> int:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepbench.comparison import Comparison
 from stepbench.comparison import compare as compare_runs
@@ -14,8 +14,10 @@ from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.executors.choose import ExecutorName, open_executor
 from stepbench.executors.local import LocalExecutor
 from stepbench.generators.protocol import Generator
+from stepbench.generators.ranks import SharedSource
 from stepbench.generators.registry import make_generator
 from stepbench.records import SAFE_ID, Suite
+from stepbench.runs.copies import copied, copy_address
 from stepbench.runs.device import choose_device
 from stepbench.runs.execute import Work, execute, rescore
 from stepbench.runs.metric_set import ChosenMetric, choose_metrics
@@ -25,6 +27,9 @@ from stepbench.runs.run import Run, open_run
 from stepbench.runs.store_clip import Keep
 from stepbench.suites import load_suite
 from stepbench.suites.load import select_prompts
+
+if TYPE_CHECKING:
+    from reference_model.parallel import ParallelConfig
 
 
 def plan(
@@ -56,6 +61,7 @@ def run(
     seeds: Sequence[int] = (0,),
     out: str | Path = "runs",
     run_id: str | None = None,
+    copy_to: str | None = None,
     limit: int | None = None,
     split: str | None = None,
     languages: Sequence[str] = (),
@@ -66,10 +72,12 @@ def run(
     executor: ExecutorName = "local",
     ray_address: str | None = None,
     gpus_per_model: int | None = None,
+    gpus_per_scorer: float | None = None,
     timeout: float | None = None,
     keep: Keep = "both",
     shard: tuple[int, int] | None = None,
     metric_device: str = "auto",
+    parallel: ParallelConfig | None = None,
 ) -> Run:
     """Plan, generate and score; called again with the same arguments it continues.
 
@@ -81,6 +89,7 @@ def run(
         seeds: One clip per prompt and seed.
         out: Folder of runs.
         run_id: Name of the run folder; by default made from suite, generator and plan hash.
+        copy_to: Address of a folder of runs, in any form that fsspec knows: this run is copied there as it grows.
         limit: Take only the first so many prompts.
         split: `train`, `test` or `all`; None takes the suite's default split.
         settings: Overrides of the generator's settings.
@@ -88,11 +97,16 @@ def run(
         workers: Processes for generation and scoring. Their number never changes a result.
         executor: `local`, or `ray`, which needs the extra of that name; see `docs/scaling.md`.
         ray_address: `auto` or HOST:PORT of a Ray cluster; None starts Ray on this machine.
-        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1 where there are any.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; None takes 1, or one per process of
+            `parallel`, where there are any.
+        gpus_per_scorer: Share of a GPU that a scoring worker holds under Ray, where metrics compute on `cuda`; None
+            takes a quarter. A smaller one lets more workers decode for the same GPU.
         timeout: Seconds a sample may take before it counts as failed.
         keep: `both`, `masters`, or `previews` (masters are dropped once scored).
         shard: (i, N): work on every N-th sample only; the last shard to end finishes the run.
         metric_device: Where networks of metrics compute: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU if there is one.
+        parallel: How the processes of each Ray worker share its clips, which only `step-video:FOLDER` can; degrees are
+            part of no result.
 
     Returns:
         The run. Its status is `complete`, `incomplete` (rows failed), or `partial` (other shards to come).
@@ -105,7 +119,7 @@ def run(
     # NumPy's integers are not JSON's.
     seeds = [operator.index(seed) for seed in seeds]
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    made = make_generator(generator) if isinstance(generator, str) else generator
+    made = planning_generator(generator, parallel)
     if not isinstance(generator, str) and (workers > 1 or timeout is not None or executor != "local"):
         raise UsageError(
             "a generator object works in this process only, without workers, a time limit or Ray",
@@ -128,16 +142,30 @@ def run(
     references = open_reference(reference) if reference is not None else None
     chosen = _chosen(planned, metrics, references)
     path = Path(out) / (run_id if run_id is not None else default_run_id(planned, made))
-    with open_executor(
-        executor,
-        workers=workers,
-        folder=path,
-        device=device,
-        address=ray_address,
-        gpus_per_model=gpus_per_model,
-    ) as opened:
+    copy = None if copy_to is None else copy_address(copy_to, path.name, shard)
+    with (
+        copied(path, copy, planned.hash),
+        open_executor(
+            executor,
+            workers=workers,
+            folder=path,
+            device=device,
+            address=ray_address,
+            gpus_per_model=gpus_per_model,
+            ranks=parallel.processes if parallel else 1,
+        ) as opened,
+    ):
         work = replace(work, executor=opened)
-        return execute(path, planned, generator, made, seeds=seeds, metrics=chosen, reference=references, work=work)
+        return execute(
+            path,
+            planned,
+            _source(generator, parallel),
+            made,
+            seeds=seeds,
+            metrics=chosen,
+            reference=references,
+            work=work,
+        )
 
 
 def score(
@@ -184,6 +212,30 @@ def check_metrics(planned: Plan, metrics: Sequence[str] | None, reference: str |
         UsageError: An unknown metric, or one whose needs are not met.
     """
     _chosen(planned, metrics, open_reference(reference) if reference is not None else None)
+
+
+def planning_generator(generator: str | Generator, parallel: ParallelConfig | None = None) -> Generator:
+    """The generator that resolves settings; with degrees of parallelism, one that refuses those that cannot be shared.
+
+    Raises:
+        UsageError: No such generator, or degrees that do not fit it.
+    """
+    if not isinstance(generator, str):
+        return generator
+    if parallel is None or parallel.processes == 1:
+        return make_generator(generator)
+    from stepbench.generators.step_video_ranks import spreadable
+
+    return spreadable(generator, parallel)
+
+
+def _source(generator: str | Generator, parallel: ParallelConfig | None) -> str | Generator | SharedSource:
+    """What workers make their generator from."""
+    if not isinstance(generator, str) or parallel is None or parallel.processes == 1:
+        return generator
+    from stepbench.generators.step_video_ranks import SpreadSpec
+
+    return SpreadSpec(generator, parallel)
 
 
 def _chosen(planned: Plan, metrics: Sequence[str] | None, references: Reference | None) -> list[ChosenMetric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 ARROWS = {"higher": "↑", "lower": "↓", "neutral": ""}
@@ -35,6 +36,15 @@ def rank(low: float, high: float) -> str:
     if math.isnan(low):
         return ""
     return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+
+
+def moment(text: str) -> str:
+    """A time of ISO 8601 to the minute in UTC; anything else as it is."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if time.tzinfo else text
 
 
 def metric_title(card: Mapping[str, Any]) -> str:

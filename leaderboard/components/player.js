@@ -4,15 +4,19 @@
 
 const CRISP_BELOW = 256; // frames narrower than this are enlarged without blur, in whole multiples
 const FAR_OFF = 0.3; // seconds
-const ENGLISH = {
-  play: "Play both clips",
-  pause: "Pause both clips",
-  unplayable: "This clip cannot be played here.",
-};
+
+// Puts the texts of the page's language on every control of `root`.
+function wordControls(root, words) {
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
+  for (const element of root.querySelectorAll("[data-word]")) {
+    element.setAttribute("aria-label", words[element.dataset.word]);
+    element.title = words[element.dataset.word];
+  }
+}
 
 // Connects the controls inside `root` with the clips of `data.sides`. Gives the clips, what keys can do, and `stop`.
 function startPlayer(root, data) {
-  const words = { ...ENGLISH, ...data.words };
+  const { words } = data;
   const part = (name) => root.querySelector(name);
   const [back, play, forward] = [part(".back"), part(".play"), part(".forward")];
   const [scrub, shown, speed, loop] = [part(".scrub"), part(".frame"), part(".speed select"), part(".loop input")];
@@ -36,7 +40,7 @@ function startPlayer(root, data) {
   function show(frame) {
     scrub.value = String(frame);
     shown.textContent = `${frame + 1} / ${last + 1}`;
-    scrub.setAttribute("aria-valuetext", `frame ${frame + 1} of ${last + 1}`);
+    scrub.setAttribute("aria-valuetext", `${words.frame} ${frame + 1} / ${last + 1}`);
   }
 
   function frameNow() {
@@ -168,7 +172,7 @@ function fillSide(figure, index, data, on, words) {
   video.disablePictureInPicture = true;
   video.preload = "metadata";
   video.classList.toggle("crisp", crisp);
-  video.setAttribute("aria-label", `Clip of ${side.title}: ${data.prompt}`);
+  video.setAttribute("aria-label", `${side.title}: ${data.prompt}`);
   on(video, "error", () => screen.replaceChildren(reasonText(words.unplayable)));
   video.src = new URL(side.url, document.baseURI).href;
   screen.replaceChildren(video);

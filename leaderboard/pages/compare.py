@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, clips, data, versus, widgets, wording
+from leaderboard import charts, clips, data, versus, widgets, withdrawn, wording
 from leaderboard.components.video_pair import video_pair
-from leaderboard.language import words
+from leaderboard.language import said, words
 from leaderboard.pairs import pair_samples, select_pairs
 from leaderboard.translation import Words
 from stepbench.wording import metric_titles
@@ -31,12 +31,12 @@ def page() -> None:
     if len(known) < 2:
         st.info(word("one_run"))
         return
-    labels = {run: board.labels[run] for run in known}
+    labels = withdrawn.labels(board)
     chosen = widgets.choose_many(
         word("choose"),
         known,
         key="runs",
-        default=known[:2],
+        default=_usual(board, known),
         most=MOST_RUNS,
         format_func=labels.__getitem__,
         help=word("choose_help"),
@@ -46,6 +46,7 @@ def page() -> None:
     if len(chosen) < 2:
         st.info(word("too_few"))
         return
+    withdrawn.show(chosen, board)
     baseline, *others = chosen
     pairs = board.pairs(table["table_id"])
     rows = versus.against_baseline(pairs, baseline, others)
@@ -69,6 +70,12 @@ def page() -> None:
     _most_different(board, table, baseline, others[0], metric_id, word)
 
 
+def _usual(board: data.BoardData, known: list[str]) -> list[str]:
+    """The two that are compared unless others are chosen: those that were withdrawn come last."""
+    first = withdrawn.standing(known, board)
+    return [*first, *(run for run in known if run not in first)][:2]
+
+
 def _cut_title(cut: str) -> str:
     frame_word = words("frame")
     return frame_word("all") if cut == "all" else frame_word(f"cut_{cut}")
@@ -83,7 +90,11 @@ def _problems(rows: pd.DataFrame, labels: dict[str, str], word: Words) -> None:
 def _differences(rows: pd.DataFrame, labels: dict[str, str], titles: dict[str, str], word: Words) -> None:
     st.subheader(word("differences"))
     frame_word = words("frame")
-    shown = versus.difference_texts(rows).assign(label=rows.run_b.map(labels), metric=rows.metric_id.map(titles))
+    shown = versus.difference_texts(rows).assign(
+        label=rows.run_b.map(labels),
+        metric=rows.metric_id.map(titles),
+        verdict=rows.verdict.map(said, na_action="ignore"),
+    )
     columns = {
         "label": frame_word("run"),
         "metric": frame_word("metric"),
@@ -100,7 +111,14 @@ def _differences(rows: pd.DataFrame, labels: dict[str, str], titles: dict[str, s
     }
     if not any(shown["group"]):
         del columns["group"]
-    st.dataframe(shown[list(columns)], hide_index=True, width="stretch", placeholder="–", column_config=columns)
+    st.dataframe(
+        shown[list(columns)],
+        hide_index=True,
+        width="stretch",
+        height=widgets.height(shown),
+        placeholder="–",
+        column_config=columns,
+    )
     st.caption(word("differences_caption"))
 
 
@@ -123,12 +141,12 @@ def _most_different(
     title = metric_titles(board.cards, [metric_id])[metric_id]
     st.subheader(wording.plain(word("different", title=title)))
     pairs = select_pairs(pair_samples(board.runs, run_a, run_b), most_different_in=metric_id).head(DIFFERENT)
-    names = [board.labels[run] for run in (run_a, run_b)]
-    gallery = words("gallery")
+    names = [withdrawn.labels(board)[run] for run in (run_a, run_b)]
+    gallery, player = words("gallery"), words("player")
     for place, row in enumerate(pairs.to_dict(orient="records")):
         video_pair(
             *(
-                clips.side(f"{letter.upper()} · {name}", row, table, f"_{letter}")
+                clips.side(f"{letter.upper()} · {name}", row, table, player, f"_{letter}")
                 for letter, name in zip("ab", names, strict=True)
             ),
             heading=gallery("heading", prompt=row["prompt_id"], category=row["category"], seed=row["seed"]),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from leaderboard import clips, data, widgets
+from leaderboard import clips, data, widgets, withdrawn
 from leaderboard.components.video_pair import video_pair
 from leaderboard.language import words
 from leaderboard.pairs import pair_samples, select_pairs
@@ -26,6 +26,7 @@ def page() -> None:
     st.title(words("frame")("gallery"))
     table = widgets.choose_table(board)
     run_a, run_b = _choose_runs(board, table)
+    withdrawn.show([run_a, run_b], board)
     pairs = _filtered(board, table, pair_samples(board.runs, run_a, run_b))
     if pairs.empty:
         st.info(word("nothing_passes"))
@@ -35,10 +36,11 @@ def page() -> None:
     first = (page_number - 1) * PER_PAGE
     last = min(first + PER_PAGE, len(pairs))
     st.caption(word("pairs", first=first + 1, last=last, total=len(pairs)))
-    labels = [board.labels[run] for run in (run_a, run_b)]
+    labels = [withdrawn.labels(board)[run] for run in (run_a, run_b)]
+    player = words("player")
     for position, row in enumerate(pairs.iloc[first : first + PER_PAGE].to_dict(orient="records")):
         left, right = (
-            clips.side(f"{letter.upper()} · {label}", row, table, f"_{letter}")
+            clips.side(f"{letter.upper()} · {label}", row, table, player, f"_{letter}")
             for letter, label in zip("ab", labels, strict=True)
         )
         video_pair(
@@ -54,15 +56,13 @@ def page() -> None:
 
 
 def _choose_runs(board: data.BoardData, table: dict[str, Any]) -> tuple[str, str]:
-    def label(name: str) -> str:
-        return board.labels[name]
-
-    names = table["runs"]
+    label = withdrawn.labels(board).__getitem__
+    names, usual = table["runs"], withdrawn.standing(table["runs"], board)[:2]
     left, right = st.columns(2)
     with left:
-        run_a = widgets.choose("A", names, key="a", format_func=label, clears=["page"])
+        run_a = widgets.choose("A", names, key="a", default=usual[0], format_func=label, clears=["page"])
     with right:
-        run_b = widgets.choose("B", names, key="b", default=names[:2][-1], format_func=label, clears=["page"])
+        run_b = widgets.choose("B", names, key="b", default=usual[-1], format_func=label, clears=["page"])
     return run_a, run_b
 
 

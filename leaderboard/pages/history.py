@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, data, timelines, widgets
-from leaderboard.language import words
+from leaderboard import charts, data, timelines, widgets, withdrawn
+from leaderboard.language import said, words
 from leaderboard.translation import Words
-from stepbench.wording import metric_titles
+from stepbench.board.gates import gate_rows
+from stepbench.wording import metric_title, metric_titles, moment
 
 
 def page() -> None:
@@ -40,10 +42,13 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
         chosen = widgets.choose_many(word("only"), generators, key="generator")
     widgets.show_advisories(board, [metric_id])
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
-    rows = rows.loc[rows.generator.isin(chosen or generators)]
+    rows = withdrawn.labelled(rows.loc[rows.generator.isin(chosen or generators)], board)
     st.subheader(word("timeline"))
-    st.altair_chart(charts.timeline(rows.tail(500), board.cards[metric_id], words("charts")), width="stretch")
+    drawn = rows.tail(2 * charts.MOST_POINTS)
+    st.altair_chart(charts.timeline(drawn, board.cards[metric_id], words("charts")), width="stretch")
     st.caption(word("timeline_caption"))
+    if len(drawn) < len(rows):
+        st.caption(word("timeline_last", n=len(drawn), total=len(rows)))
     st.subheader(word("runs"))
     columns = {
         "created_at": word("made"),
@@ -56,26 +61,36 @@ def _timeline(board: data.BoardData, table: dict[str, Any], word: Words) -> None
         "status": word("status"),
         "run": frame_word("run"),
     }
-    st.dataframe(
-        rows.iloc[::-1][list(columns)], hide_index=True, width="stretch", placeholder="–", column_config=columns
+    rows = rows.assign(
+        verdict=rows.verdict.map(said), status=rows.status.map(said), created_at=rows.created_at.map(moment)
     )
+    st.dataframe(
+        rows.iloc[::-1][list(columns)],
+        hide_index=True,
+        width="stretch",
+        height=widgets.height(rows),
+        placeholder="–",
+        column_config=columns,
+    )
+    withdrawn.show(rows.run, board)
 
 
 def _gates(board: data.BoardData, table: dict[str, Any], word: Words) -> None:
     st.subheader(word("gates"))
-    gates = [gate for gate in board.gates if gate["suite"] == table["suite"]["name"]]
-    if not gates:
+    titles = {card["name"]: metric_title(card) for card in board.cards.values()}
+    rows = gate_rows(board.gates, table["suite"]["name"], said, titles)
+    if not rows:
         st.info(word("no_gates"))
         return
     columns = {
         "checked_at": word("checked"),
-        "verdict": word("verdict"),
+        "said": word("verdict"),
         "candidate": word("candidate"),
         "baseline": word("baseline"),
         "metrics": st.column_config.TextColumn(word("by_metric"), width="large"),
         "reasons": st.column_config.TextColumn(word("reasons"), width="large"),
     }
-    st.dataframe(timelines.gate_rows(gates)[list(columns)], hide_index=True, width="stretch", column_config=columns)
+    st.dataframe(pd.DataFrame(rows)[list(columns)], hide_index=True, width="stretch", column_config=columns)
 
 
 if __name__ == "__main__":

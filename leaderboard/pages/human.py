@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, votes, widgets, wording
-from leaderboard.language import words
+from leaderboard import charts, widgets, wording
+from leaderboard.language import said, words
 from leaderboard.translation import Words
+from stepbench.board import vote_tables as votes
+from stepbench.wording import metric_title
 
 
 def page() -> None:
@@ -30,12 +33,12 @@ def page() -> None:
     _head(study, word)
     dimensions = [row["dimension"] for row in votes.records_of(study, "dimension")]
     if dimensions:
-        dimension = widgets.choose_pill(word("dimension"), dimensions, key="dimension")
+        dimension = widgets.choose_pill(word("dimension"), dimensions, key="dimension", format_func=said)
         _ratings(study, dimension, word)
         _duels(study, dimension, word)
     _means(study, word)
     _agreement(study, word)
-    _metrics(study, word)
+    _metrics(study, {card["name"]: metric_title(card) for card in board.cards.values()}, word)
     if dimensions:
         _annotators(study, dimension, word)
 
@@ -47,9 +50,7 @@ def _head(study: dict[str, Any], word: Words) -> None:
         st.warning(word("simulated", n=counts["simulated_votes"], total=total), icon=":material/smart_toy:")
     numbers = {name: counts[name] for name in ("votes", "ratings", "annotators")}
     st.caption(word("counts", **numbers, protocol=wording.plain(study["facts"].get("protocol", "–"))))
-    for note in counts["notes"]:
-        if not note.startswith("SIMULATED"):
-            st.caption(wording.plain(note))
+    _notes(note for note in counts["notes"] if not note.startswith("SIMULATED"))
 
 
 def _ratings(study: dict[str, Any], dimension: str, word: Words) -> None:
@@ -74,8 +75,7 @@ def _ratings(study: dict[str, Any], dimension: str, word: Words) -> None:
         },
     )
     st.caption(word("ratings_caption"))
-    for note in about["notes"]:
-        st.caption(wording.plain(note))
+    _notes(about["notes"])
 
 
 def _duels(study: dict[str, Any], dimension: str, word: Words) -> None:
@@ -104,17 +104,21 @@ def _agreement(study: dict[str, Any], word: Words) -> None:
     _table(rows, columns | {"interval": words("frame")("interval"), "items": word("items")})
 
 
-def _metrics(study: dict[str, Any], word: Words) -> None:
+def _metrics(study: dict[str, Any], titles: dict[str, str], word: Words) -> None:
     st.subheader(word("metrics"))
     if study["metric_problem"] is not None:
         st.caption(word("no_metrics", why=wording.plain(study["metric_problem"])))
         return
     columns = {"dimension": word("dimension"), "metric": words("frame")("metric")}
     columns |= {name: word(name) for name in ("accuracy", "chance", "people")}
-    _table(votes.metric_rows(study), columns | {"n": word("votes"), "p": word("p"), "verdict": word("verdict")})
+    rows = votes.metric_rows(study)
+    _table(
+        rows.assign(metric=rows.metric.map(lambda name: titles.get(name, name))),
+        columns | {"n": word("votes"), "p": word("p"), "verdict": word("verdict")},
+    )
     st.caption(word("metrics_caption"))
-    for note in study["metric_notes"]:
-        st.caption(wording.plain(note))
+    # That judgements are simulated stands above.
+    _notes(note for note in study["metric_notes"] if "SIMULATED" not in note)
 
 
 def _annotators(study: dict[str, Any], dimension: str, word: Words) -> None:
@@ -124,9 +128,21 @@ def _annotators(study: dict[str, Any], dimension: str, word: Words) -> None:
         _table(rows, {name: word(name) for name in names})
 
 
+def _notes(notes: Iterable[str]) -> None:
+    lines = [f"- {wording.plain(note)}" for note in notes]
+    if lines:
+        st.caption("\n".join(lines))
+
+
 def _table(rows: pd.DataFrame, columns: dict[str, Any]) -> None:
+    worded = {name: rows[name].map(said) for name in ("dimension", "judgement", "verdict") if name in rows}
     st.dataframe(
-        rows.reindex(columns=list(columns)), hide_index=True, width="stretch", placeholder="–", column_config=columns
+        rows.assign(**worded).reindex(columns=list(columns)),
+        hide_index=True,
+        width="stretch",
+        height=widgets.height(rows),
+        placeholder="–",
+        column_config=columns,
     )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, clips, data, timelines, widgets, wording
+from leaderboard import charts, clips, data, timelines, widgets, withdrawn, wording
 from leaderboard.components.video_pair import video_pair
-from leaderboard.language import words
+from leaderboard.language import said, words
 from leaderboard.pairs import ranked_samples
 from leaderboard.recipe import run_recipe
 from leaderboard.translation import Words
-from stepbench.wording import metric_titles, number
+from stepbench.wording import DASH, metric_titles, number
 
 EXTREMES = 3
 
@@ -28,9 +28,12 @@ def page() -> None:
     word = words("model")
     st.title(words("frame")("model"))
     table = widgets.choose_table(board)
-    run = widgets.choose(words("frame")("run"), table["runs"], key="run", format_func=lambda name: board.labels[name])
+    labels = withdrawn.labels(board)
+    usual = withdrawn.standing(table["runs"], board)[0]
+    run = widgets.choose(words("frame")("run"), table["runs"], key="run", default=usual, format_func=labels.__getitem__)
     facts = board.runs.loc[run]
-    _card(facts, word)
+    _card(facts, labels[run], word)
+    withdrawn.show([run], board)
     summary = board.run_summary(run)
     if summary.empty:
         st.info(word("no_scores"))
@@ -48,17 +51,17 @@ def page() -> None:
         st.json(run_recipe(board, table, run))
 
 
-def _card(facts: pd.Series, word: Words) -> None:
-    st.subheader(wording.plain(str(facts.label)))
+def _card(facts: pd.Series, label: str, word: Words) -> None:
+    st.subheader(wording.plain(label))
     if isinstance(facts.description, str) and facts.description:
         st.text(facts.description)
     known = {
         "badge": words("overview")(facts.badge),
-        "status": facts.status,
+        "status": said(facts.status),
         "samples": f"{facts.n_ok:.0f}/{facts.n_planned:.0f}",
         "licence": facts.licence,
         "revision": facts.revision,
-        "weights_hash": facts.weights_hash,
+        "weights_hash": facts.weights_hash[:16] if isinstance(facts.weights_hash, str) else None,
     }
     lines = [
         f"- **{word(key)}**: {wording.plain(str(text))}"
@@ -81,7 +84,9 @@ def _scores(summary: pd.DataFrame, titles: dict[str, str], table: dict[str, Any]
     overall = summary[summary.cut == "all"].set_index("metric_id")
     columns[frame_word("rank")] = [overall["rank"].get(key, "") for key in titles]
     columns[frame_word("scored")] = [overall.scored.get(key, "") for key in titles]
-    st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", placeholder="–")
+    st.dataframe(
+        pd.DataFrame(columns), hide_index=True, width="stretch", height=widgets.height(titles), placeholder="–"
+    )
     st.caption(word("scores_caption"))
 
 
@@ -89,7 +94,8 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
     if key not in cells.index:
         return "–"
     row = cells.loc[key]
-    return f"{number(row['mean'], (row['high'] - row['low']) / 2)} {row['interval']}"
+    mean = number(row["mean"], (row["high"] - row["low"]) / 2)
+    return mean if row["interval"] == DASH else f"{mean} {row['interval']}"
 
 
 def _history(board: data.BoardData, table: dict[str, Any], generator: str, titles: dict[str, str], word: Words) -> None:
@@ -100,7 +106,7 @@ def _history(board: data.BoardData, table: dict[str, Any], generator: str, title
     st.subheader(word("history"))
     metric_id = widgets.choose(words("frame")("metric"), list(titles), key="metric", format_func=titles.__getitem__)
     rows = timelines.timeline_rows(board, table["table_id"], metric_id)
-    rows = rows.loc[rows.run.isin(names)]
+    rows = withdrawn.labelled(rows.loc[rows.run.isin(names)], board)
     st.altair_chart(charts.timeline(rows, board.cards[metric_id], words("charts")), width="stretch")
 
 
@@ -120,7 +126,7 @@ def _cost(facts: pd.Series, word: Words) -> None:
     st.markdown("\n".join(f"- **{word(key)}**: {wording.plain(text)}" for key, text in lines.items()))
     stages = json.loads(facts.stages) if isinstance(facts.stages, str) else {}
     if stages:
-        table = pd.DataFrame({word("stage"): list(stages), word("stage_seconds"): list(stages.values())})
+        table = pd.DataFrame({word("stage"): list(map(said, stages)), word("stage_seconds"): list(stages.values())})
         st.dataframe(table, hide_index=True, width="content")
 
 
@@ -133,11 +139,14 @@ def _clips(board: data.BoardData, table: dict[str, Any], facts: pd.Series, word:
     metric_id = widgets.choose(word("clips_by"), own, key="sort", format_func=titles.__getitem__)
     ranked = ranked_samples(facts.part, metric_id, board.cards[metric_id]["direction"])
     count = min(EXTREMES, len(ranked) // 2)
+    player = words("player")
     for place in range(count):
         best, worst = (ranked.iloc[index].to_dict() for index in (place, len(ranked) - 1 - place))
         video_pair(
             *(
-                clips.side(f"{word(which, n=place + 1)} · {row['prompt_id']} · {number(row[metric_id])}", row, table)
+                clips.side(
+                    f"{word(which, n=place + 1)} · {row['prompt_id']} · {number(row[metric_id])}", row, table, player
+                )
                 for which, row in (("best", best), ("worst", worst))
             ),
             heading=word("pair", title=titles[metric_id], n=place + 1),

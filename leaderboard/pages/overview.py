@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from leaderboard import charts, data, recipe, rows, weights, widgets, wording
-from leaderboard.language import words
+from leaderboard import charts, data, recipe, rows, weights, widgets, withdrawn, wording
+from leaderboard.language import said, words
 from leaderboard.translation import Words
-from stepbench.wording import ARROWS, metric_titles
+from stepbench.spreadsheet import csv_for_spreadsheets
+from stepbench.wording import ARROWS, metric_titles, moment
 
 # Metrics in the wide table unless others are chosen: more is slow to send and too wide to read.
 FEW_COLUMNS = 8
@@ -26,7 +27,7 @@ def page() -> None:
     table = widgets.choose_table(board)
     if not table["metric_ids"]:
         st.info(word("not_scored"))
-        st.dataframe(board.runs.loc[table["runs"], ["label", "status", "run"]], hide_index=True)
+        _unscored(board, table)
         _links(table, table["runs"], word)
         return
     titles = metric_titles(board.cards, table["metric_ids"])
@@ -42,15 +43,26 @@ def page() -> None:
         return
     card = board.cards[metric_id]
     chosen = rows.of_metric(frame, metric_id, card["direction"])
-    _all_metrics(board, frame, {key: titles[key] for key in columns}, list(chosen.run), word)
-    _one_metric(board, chosen, card, titles[metric_id], word)
+    named = withdrawn.labelled(frame, board)
+    _all_metrics(board, named, {key: titles[key] for key in columns}, list(chosen.run), word)
+    _one_metric(board, withdrawn.labelled(chosen, board), card, titles[metric_id], word)
+    withdrawn.show(chosen.run, board)
     _links(table, list(chosen.run), word)
-    weights.show(board, table, every, frame, cut, group)
-    _cost(board, chosen, card, word)
+    # What was taken back moves no scale and beats nobody.
+    gone = list(withdrawn.reasons(board))
+    weights.show(board, table, every.loc[~every.run.isin(gone)], frame.loc[~frame.run.isin(gone)], cut, group)
+    _cost(board, chosen.loc[~chosen.run.isin(gone)], card, word)
     recipe.show(board, table, metric_id)
     _downloads(frame, table["table_id"], cut, word)
     widgets.show_left_out(board)
-    st.caption(frame_word("built", at=board.info["built_at"], version=board.info["stepbench"]))
+    st.caption(frame_word("built", at=moment(board.info["built_at"]), version=board.info["stepbench"]))
+
+
+def _unscored(board: data.BoardData, table: dict[str, Any]) -> None:
+    frame_word = words("frame")
+    runs = withdrawn.labelled(board.runs.loc[table["runs"], ["label", "status", "run"]], board)
+    columns = {"label": frame_word("generator"), "status": words("history")("status"), "run": frame_word("run")}
+    st.dataframe(runs.assign(status=runs.status.map(said)), hide_index=True, width="stretch", column_config=columns)
 
 
 def _choose_filters(
@@ -104,7 +116,12 @@ def _all_metrics(
     names = {"Generator": frame_word("generator"), "Checked": word("badge"), "Prompts": frame_word("prompts")}
     names |= {"Scored": frame_word("scored"), "mean": frame_word("mean"), "rank": frame_word("rank")}
     st.dataframe(
-        wide.rename(columns=names, level=1), hide_index=True, column_config=config, width="stretch", placeholder="–"
+        wide.rename(columns=names, level=1),
+        hide_index=True,
+        column_config=config,
+        width="stretch",
+        height=widgets.height(wide),
+        placeholder="–",
     )
     st.caption(word("all_metrics_caption"))
 
@@ -122,6 +139,7 @@ def _one_metric(board: data.BoardData, chosen: pd.DataFrame, card: dict[str, Any
         chosen[columns],
         hide_index=True,
         width="stretch",
+        height=widgets.height(chosen),
         placeholder="–",
         column_config={
             "rank": frame_word("rank"),
@@ -147,11 +165,15 @@ def _cost(board: data.BoardData, chosen: pd.DataFrame, card: dict[str, Any], wor
     st.subheader(word("cost"))
     times = board.runs.loc[chosen.run, ["seconds", "seconds_low", "seconds_high"]]
     both = chosen.assign(**{name: times[name].to_numpy() for name in times.columns})
-    if not (both["mean"].notna() & both.seconds.notna()).any():
+    measured = int((both["mean"].notna() & both.seconds.notna()).sum())
+    if not measured:
         st.caption(word("cost_none"))
         return
-    st.altair_chart(charts.quality_cost(both, card, words("charts")), width="stretch")
+    drawn = charts.front_and_best(both, card)
+    st.altair_chart(charts.quality_cost(drawn, card, words("charts")), width="stretch")
     st.caption(word("cost_caption"))
+    if len(drawn) < measured:
+        st.caption(word("cost_first", n=charts.MOST_POINTS, total=measured))
 
 
 def _links(table: dict[str, Any], order: list[str], word: Words) -> None:
@@ -183,7 +205,7 @@ def _downloads(frame: pd.DataFrame, table_id: str, cut: str, word: Words) -> Non
     st.subheader(word("download"))
     numbers = frame.drop(columns=list(rows.TEXTS))
     formats = {
-        "CSV": lambda: (numbers.to_csv(index=False) or "").encode(),
+        "CSV": lambda: csv_for_spreadsheets(numbers).encode(),
         "Parquet": lambda: numbers.to_parquet(index=False),
         "JSON": lambda: (numbers.to_json(orient="records", force_ascii=False) or "").encode(),
     }

@@ -32,7 +32,10 @@ def page() -> None:
         return
     failed = [check for check in checks if check.result == "failed"]
     if failed:
-        st.error(word("failed", run=plain(run), n=len(failed)), icon=":material/error:")
+        st.error(
+            word("failed" if len(failed) > 1 else "failed_single", run=plain(run), n=len(failed)),
+            icon=":material/error:",
+        )
     else:
         st.success(word("passed", run=plain(run)), icon=":material/check_circle:")
     for check in checks:

@@ -5,6 +5,7 @@ No generator is named here either, so that an organiser who votes stays blind.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,14 +16,20 @@ import streamlit as st
 from leaderboard.translation import Words
 from leaderboard.voting.visitor import study, study_folder, visitor, words
 from stepbench.access.invitations import ACCESS_FILE, Invitations
+from stepbench.board.verdict_words import say
 from stepbench.preferences import Study
 from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.progress import study_progress
 
-QUALITY = (
-    *("annotator", "simulated", "votes", "skipped", "gold", "gold_pass_rate", "repeats", "repeat_consistency"),
-    *("median_seconds", "fast_share", "side_bias_z", "tie_share", "excluded"),
-)
+# No text may stand alone in a page's script: Streamlit would show it.
+DECIMALS = ("gold_pass_rate", "repeat_consistency", "median_seconds", "fast_share", "side_bias_z", "tie_share")
+# Columns about an annotator -> key of `words/admin.toml`.
+QUALITY = {
+    **{"annotator": "annotator", "simulated": "by_program", "votes": "votes", "skipped": "skips", "gold": "gold"},
+    **{"gold_pass_rate": "gold_pass_rate", "repeats": "repeats", "repeat_consistency": "repeat_consistency"},
+    **{name: name for name in ("median_seconds", "fast_share", "side_bias_z", "tie_share")},
+    "excluded": "broken_rules",
+}
 APPLIED = "exclusions_applied"
 
 
@@ -70,23 +77,19 @@ def _agreement(opened: Study, text: Words) -> None:
     st.subheader(text("agreement"))
     st.caption(text("agreement_about"))
     table: Any = agreement_table(opened.votes(), opened.protocol, rng=np.random.default_rng(opened.seed), draws=500)
-    shown = table[["dimension", "alpha", "low", "high", "items", "annotators"]]
-    st.dataframe(shown, hide_index=True, placeholder="–", column_config=_numbers("alpha", "low", "high"))
+    names = {"dimension": "question", **{name: name for name in ("alpha", "low", "high", "items", "annotators")}}
+    shown = table[list(names)].assign(dimension=table["dimension"].map(lambda name: say(name, text.language)))
+    _show(shown, names, text, decimals=("alpha", "low", "high"))
 
 
 def _quality(opened: Study, text: Words) -> None:
     quality: Any = opened.quality()
     st.subheader(text("quality"))
-    st.dataframe(
-        quality[list(QUALITY)],
-        hide_index=True,
-        placeholder="–",
-        column_config=_numbers("gold_pass_rate", "repeat_consistency", "fast_share", "side_bias_z", "tie_share"),
-    )
+    _show(quality[list(QUALITY)], QUALITY, text, decimals=DECIMALS)
     st.subheader(text("rules"))
     st.caption(text("rules_about"))
-    rules = pd.DataFrame(_rules(opened), columns=["rule", "limit"])
-    st.dataframe(rules, hide_index=True, placeholder="–")
+    rules = pd.DataFrame([(text(f"rule_{name}"), limit) for name, limit in _rules(opened)], columns=["rule", "limit"])
+    _show(rules, {"rule": "rule", "limit": "limit"}, text)
     excluded = {row["annotator"]: row["excluded"] for row in quality.to_dict("records") if row["excluded"]}
     st.text(text("excluded", count=len(excluded)))
     if st.button(text("apply"), help=text("apply_about")):
@@ -113,12 +116,18 @@ def _invitations(text: Words) -> None:
     table = pd.DataFrame([asdict(one) for one in invitations])
     for name in table.columns:
         if name.endswith("_at"):
-            table[name] = pd.to_datetime(table[name], unit="s")
-    st.dataframe(table, hide_index=True, placeholder="–")
+            table[name] = pd.to_datetime(table[name], unit="s").dt.floor("s")
+    _show(table, {name: "tries" if name == "refused" else name for name in table.columns}, text)
 
 
-def _numbers(*names: str) -> dict[str, Any]:
-    return {name: st.column_config.NumberColumn(format="%.2f") for name in names}
+def _show(table: pd.DataFrame, names: Mapping[str, str], text: Words, *, decimals: Collection[str] = ()) -> None:
+    """A table under heads in the reader's language; `names` is column -> key of `words/admin.toml`."""
+    heads = {name: text(key) for name, key in names.items()}
+    columns: dict[str, Any] = {
+        name: st.column_config.NumberColumn(head, format="%.2f") if name in decimals else head
+        for name, head in heads.items()
+    }
+    st.dataframe(table, hide_index=True, width="stretch", placeholder="–", column_config=columns)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from stepbench.video import VideoError, VideoInfo, probe
 _SCREEN_WORDS = (
     *("back", "forward", "play", "pause", "frame", "speed", "loop", "flip", "full", "unplayable", "watch_first"),
     *("open", "broken", "choice_a", "choice_b", "choice_tie", "choice_both_bad", "reasons", "comment", "send", "skip"),
-    *("undo", "keys", "sending", "retry"),
+    *("undo", "keys", "sending", "retry", "open_alone", "watch_alone"),
 )
 _KEYS = (
     *(("Space", "key_play"), ("← →", "key_step"), ("- +", "key_speed"), ("L", "key_loop"), ("F", "key_flip")),
@@ -48,12 +48,15 @@ def lengths(study: Study, assignment: Assignment) -> tuple[float | None, float |
 def screen_data(study: Study, assignment: Assignment, progress: OwnProgress, words: Words) -> dict[str, Any]:
     """What the component `vote` shows. Clips stand under the assignment's id, not under a name of their own."""
     protocol, language = study.protocol, words.language
+    alone = not protocol.pairwise
+    titles = ("first_clip", "second_clip") if alone else ("side_a", "side_b")
     return {
         "assignment": assignment.assignment_id,
         "sides": [
-            _side(clip_info(study, clip), f"clips/{assignment.assignment_id}/{side}.mp4", words(f"side_{side}"), words)
-            for side, clip in (("a", assignment.left), ("b", assignment.right))
+            _side(clip_info(study, clip), f"clips/{assignment.assignment_id}/{side}.mp4", words(title), words)
+            for side, title, clip in (("a", titles[0], assignment.left), ("b", titles[1], assignment.right))
         ],
+        "alone": alone,
         "prompt": assignment.text,
         "language": assignment.language,
         "heading": heading(assignment, progress, words),
@@ -106,6 +109,8 @@ def _questions(protocol: Protocol, language: str) -> list[dict[str, Any]]:
 def _keys(protocol: Protocol) -> list[tuple[str, str]]:
     choices = {choice for question in protocol.pairwise for choice in question.choices}
     needless = {
+        "key_flip": not choices,
+        "key_side_by_side": not choices,
         "key_choose": not choices,
         "key_tie": "tie" not in choices,
         "key_both_bad": "both_bad" not in choices,

@@ -80,7 +80,9 @@ def _introduction(desk: Desk, text: Words) -> None:
         if progress.practice:
             st.text(text("practice_intro"))
     total = progress.judged + progress.left
-    if total:
+    if desk.state == "done":
+        st.progress(1.0, text=text("progress_done", judged=progress.judged))
+    elif total:
         st.progress(progress.judged / total, text=text("progress", judged=progress.judged, left=progress.left))
 
 

@@ -108,7 +108,7 @@ def cropped(frames: UInt8[Tensor, "*rest height width"], side: int) -> Float32[T
 
 def in_unit_range(levels: Float32[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
     """Levels 0 to 255 as values in [-1, 1]."""
-    return levels / 127.5 - 1
+    return (levels / 127.5).sub_(1)
 
 
 def channels_first(clips: Float32[Tensor, "batch time 3 h w"]) -> Float32[Tensor, "batch 3 time h w"]:

@@ -111,6 +111,9 @@ class Unit(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch channels t2 h2 w2"]:
         """As many places as strides fit into the input, the last one rounded up."""
+        if self.bn is None and _onednn_takes(x):
+            x = _convolve_by_onednn(*self._padded(x), self.conv3d)
+            return x.contiguous(memory_format=torch.channels_last_3d)  # some of its kernels lose the order
         x = self._convolved(x)
         return F.relu_(x if self.bn is None else self.bn(x))
 
@@ -132,13 +135,17 @@ class Unit(nn.Module):
         conv = self.conv3d
         if conv.kernel_size == (1, 1, 1):
             return F.linear(x.movedim(1, -1), conv.weight.flatten(1), conv.bias).movedim(-1, 1)
-        front, behind = same_padding(x.shape[2:], conv.kernel_size, conv.stride)
-        if front != behind:
-            pairs = zip(reversed(front), reversed(behind), strict=True)
-            x, front = F.pad(x, [size for pair in pairs for size in pair]), (0, 0, 0)
-        convolve = _convolve_by_onednn if self.bn is None and _onednn_takes(x) else F.conv3d
-        x = convolve(x, conv.weight, conv.bias, conv.stride, front)
+        x, padding = self._padded(x)
+        x = F.conv3d(x, conv.weight, conv.bias, conv.stride, padding)
         return x.contiguous(memory_format=torch.channels_last_3d)  # some of the kernels chosen for it lose the order
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, Sequence[int]]:
+        """The input and the padding that the convolution itself can do, alike in front and behind."""
+        front, behind = same_padding(x.shape[2:], self.conv3d.kernel_size, self.conv3d.stride)
+        if front == behind:
+            return x, front
+        pairs = zip(reversed(front), reversed(behind), strict=True)
+        return F.pad(x, [size for pair in pairs for size in pair]), (0, 0, 0)
 
 
 class InceptionBlock(nn.Module):
@@ -164,9 +171,11 @@ def _onednn_takes(x: Tensor) -> bool:
     return x.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def _convolve_by_onednn(x: Tensor, weight: Tensor, bias: Any, stride: Sequence[int], padding: Sequence[int]) -> Tensor:
-    """As `F.conv3d`, which for a single clip in a single thread takes a slower way."""
-    return torch.ops.aten.mkldnn_convolution(x, weight, bias, list(padding), list(stride), [1, 1, 1], 1)
+def _convolve_by_onednn(x: Tensor, padding: Sequence[int], conv: nn.Conv3d) -> Tensor:
+    """Convolution and ReLU in one, where `F.conv3d` takes a slower way for a single clip in a single thread."""
+    return torch.ops.mkldnn._convolution_pointwise(
+        x, conv.weight, conv.bias, list(padding), list(conv.stride), [1, 1, 1], 1, "relu", [], ""
+    )
 
 
 def same_padding(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -183,8 +192,21 @@ def max_pool_same(
     What comes out of a ReLU is nowhere below the padding, so that windows cut off at the border have the same maximum
     and nothing needs to be copied: padding in front is the pooling's own, padding behind its last, incomplete window.
     """
+    if kernel == (3, 3, 3) and stride == (1, 1, 1) and x.device.type == "cpu" and not torch.is_grad_enabled():
+        return _max_of_neighbours(x)
     front, _ = same_padding(x.shape[2:], kernel, stride)
     return F.max_pool3d(x, kernel, stride, front, ceil_mode=True)
+
+
+def _max_of_neighbours(x: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch c t h w"]:
+    """Pooling 3x3x3 at stride 1, an axis at a time: in less than half the time of PyTorch, which also keeps places."""
+    for axis in (2, 3, 4):
+        last = x.shape[axis] - 1
+        before, behind, found = x.narrow(axis, 0, last), x.narrow(axis, 1, last), x.clone()
+        for place, neighbour in ((found.narrow(axis, 0, last), behind), (found.narrow(axis, 1, last), before)):
+            torch.maximum(place, neighbour, out=place)
+        x = found
+    return x
 
 
 def _add_missing_counters(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_unused: Any) -> None:

@@ -69,7 +69,7 @@ def load_i3d(
 
     def features(clips: Clips) -> Float[Tensor, "batch 400"]:
         pixels = channels_first(in_unit_range(squashed(clips, (SIDE, SIDE), antialias=resize == "antialias")))
-        return network(pixels.to(dtype))
+        return network(pixels.to(dtype, memory_format=torch.channels_last_3d))
 
     return ClipNetwork(
         name="i3d",

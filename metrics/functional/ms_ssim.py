@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metrics.functional.checks import check_batch, check_pair, check_side
 from metrics.functional.pixels import interleaved
-from metrics.functional.ssim import WINDOW, similarity_maps
+from metrics.functional.ssim import WINDOW, similarity_map
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponent of each scale, the finest first."""
@@ -59,10 +59,8 @@ def _ms_ssim(ours: UInt8[np.ndarray, "h w 3"], theirs: UInt8[np.ndarray, "h w 3"
     x, y = ours.astype(np.float32), theirs.astype(np.float32)
     product = np.ones(3)
     for scale, weight in enumerate(WEIGHTS, start=1):
-        luminance, structure = similarity_maps(x, y)
-        if scale == len(WEIGHTS):
-            structure = luminance * structure
-        product *= np.maximum(structure.mean(axis=(0, 1), dtype=np.float64), 0) ** weight
+        (similarity,) = similarity_map(x[None], y[None], luminance=scale == len(WEIGHTS))
+        product *= np.maximum(similarity.mean(axis=(0, 1), dtype=np.float64), 0) ** weight
         x, y = _halved(x), _halved(y)
     return float(product.mean())
 

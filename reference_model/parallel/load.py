@@ -134,15 +134,28 @@ def load_shares(
     """
     check_shapes(model, source)
     for name, whole in source.slices():
-        parent, _, leaf = name.rpartition(".")
-        holder = model.get_submodule(parent)
-        old = getattr(holder, leaf)
-        part = read_share(whole, old, (sections or {}).get(name)).to(device, dtype)
-        if isinstance(old, DTensor):
-            part = DTensor.from_local(
-                part, old.device_mesh, old.placements, run_check=False, shape=old.shape, stride=old.stride()
-            )
-        setattr(holder, leaf, nn.Parameter(part, requires_grad=old.requires_grad))
+        replace_parameter(model, name, whole, sections=(sections or {}).get(name), device=device, dtype=dtype)
+
+
+def replace_parameter(
+    model: nn.Module,
+    name: str,
+    whole: Any,
+    *,
+    sections: tuple[int, ...] | None = None,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Puts this process' part of a tensor on disk in the place of a parameter that is cut. See `load_shares`."""
+    parent, _, leaf = name.rpartition(".")
+    holder = model.get_submodule(parent)
+    old = getattr(holder, leaf)
+    part = read_share(whole, old, sections).to(device, dtype)
+    if isinstance(old, DTensor):
+        part = DTensor.from_local(
+            part, old.device_mesh, old.placements, run_check=False, shape=old.shape, stride=old.stride()
+        )
+    setattr(holder, leaf, nn.Parameter(part, requires_grad=old.requires_grad))
 
 
 def read_share(whole: Any, parameter: Tensor, sections: tuple[int, ...] | None = None) -> Tensor:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from reference_model.errors import CheckpointError
 
@@ -90,13 +92,31 @@ def load_state(folder: Path) -> TrainingState | None:
 
 
 def frozen_fingerprint(model: nn.Module) -> str:
-    """Digest of a few values of each weight that is not trained: checkpoints lack these weights but rely on them."""
+    """Digest of a few values of each weight that is not trained: checkpoints lack these weights but rely on them.
+
+    It is the same for a model in parts, of which all processes must call this alike.
+    """
+    frozen = {name: value.detach() for name, value in model.named_parameters() if not value.requires_grad}
+    few = {name: _few_values(value) for name, value in frozen.items()}
+    if any(isinstance(value, DTensor) for value in frozen.values()):
+        everywhere: list[dict[str, bytes]] = [{}] * dist.get_world_size()
+        dist.all_gather_object(everywhere, {name: few[name] for name in frozen if isinstance(frozen[name], DTensor)})
+        few |= {name: b"".join(one[name] for one in everywhere) for name in everywhere[0]}
     digest = hashlib.sha256()
-    for name, value in model.named_parameters():
-        if not value.requires_grad:
-            few = value.detach().flatten()[:: max(1, value.numel() // 64)].float().cpu()
-            digest.update(f"{name} {tuple(value.shape)} ".encode() + few.numpy().tobytes())
+    for name, value in frozen.items():
+        digest.update(f"{name} {tuple(value.shape)} ".encode() + few[name])
     return digest.hexdigest()
+
+
+def _few_values(value: Tensor) -> bytes:
+    """Of every 64th of a weight its first value, as float32; of a weight in parts, those that this process has."""
+    every = max(1, value.numel() // 64)
+    own, before = value, 0
+    if isinstance(value, DTensor):
+        own = value.to_local()
+        rows = -(-value.shape[0] // value.device_mesh.size())
+        before = min(value.device_mesh.get_local_rank() * rows, value.shape[0]) * (value.numel() // value.shape[0])
+    return own.flatten()[-before % every :: every].float().cpu().numpy().tobytes()
 
 
 def _damaged(checkpoint: Path, reason: str) -> CheckpointError:

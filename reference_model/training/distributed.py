@@ -95,9 +95,10 @@ def own_samples(batch_size: int) -> list[int]:
 def wrap(model: nn.Module, strategy: Strategy) -> nn.Module:
     """The module to call forward on: the model itself, or its wrapper where there are several processes.
 
-    All processes go on with the weights of the first one.
+    All processes go on with the weights of the first one; a model that is in parts already (`sharded_start`) is left
+    as it is.
     """
-    if world()[1] == 1:
+    if world()[1] == 1 or isinstance(model, FSDPModule):
         return model
     if strategy == "ddp":
         return DistributedDataParallel(model)
@@ -107,23 +108,32 @@ def wrap(model: nn.Module, strategy: Strategy) -> nn.Module:
     return model
 
 
-def shard(model: nn.Module) -> None:
+def shard(model: nn.Module, *, device: torch.device | None = None, whole: nn.Module | None = None) -> None:
     """Cuts every block of a model, and the rest of it as one, into a part per process (FSDP2), in place.
 
     Each block is put together while it computes, by all processes at the same time. Of a model that is trained, blocks
     without trained weights stay whole, so that a process may call them as often as it likes; a model that is not
-    trained at all, such as a teacher, is cut throughout.
+    trained at all, such as a reference, is cut throughout.
+
+    Args:
+        model: With weights, or on the meta device.
+        device: Where its weights are, or are to come; None means where they are.
+        whole: A part of it that stays whole in any case.
     """
     for parameter in model.parameters():
         parameter.data = parameter.data.contiguous()  # FSDP2 cuts no other memory layout
-    mesh = init_device_mesh(next(model.parameters()).device.type, (world()[1],))
+    kind = next(model.parameters()).device.type if device is None else device.type
+    mesh = init_device_mesh(kind, (world()[1],))
+    kept = set() if whole is None else set(whole.parameters())
     everything = not _is_trained(model)
-    cut = [block for block in blocks_of(model) if everything or _is_trained(block)]
+    blocks = [block for block in blocks_of(model) if kept.isdisjoint(block.parameters())]
+    cut = [block for block in blocks if everything or _is_trained(block)]
     for block in cut:
         fully_shard(block, mesh=mesh)
     inside = {parameter for block in cut for parameter in block.parameters()}
-    whole = {value for value in model.parameters() if not (everything or value.requires_grad or value in inside)}
-    fully_shard(model, mesh=mesh, ignored_params=whole)
+    if not everything:
+        kept |= {value for value in model.parameters() if not (value.requires_grad or value in inside)}
+    fully_shard(model, mesh=mesh, ignored_params=kept)
 
 
 def _is_trained(module: nn.Module) -> bool:

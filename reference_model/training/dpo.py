@@ -30,6 +30,7 @@ from reference_model.training.flow import Evaluation, FlowRecipe, draw_time
 from reference_model.training.lora import LINEAR_LAYERS, Layers, adapters_off, add_adapters
 from reference_model.training.preference_latents import LatentPair, LatentPairs
 from reference_model.training.preferences import PreferenceDataError
+from reference_model.training.sharded_start import ShardedStart
 from reference_model.training.text_states import PromptedTransformer
 from reference_model.vae.posterior import Latents
 
@@ -56,7 +57,12 @@ class DPORecipe(FlowRecipe):
         lora_alpha: Of the adapters.
         lora_layers: Which layers get adapters.
         time_bins: Equal parts of [0, 1] for which accuracies are logged by themselves.
+        kept_change: Share of the change of the weights that the exported model keeps, above 0 to 1: it lies on the line
+            between the reference and the trained model (Wortsman et al. 2022, arXiv 2109.01903, section 3), where less
+            is lost of what no preference speaks of. Log and previews show the whole change.
     """
+
+    MAY_CHANGE = FlowRecipe.MAY_CHANGE | {"kept_change"}
 
     beta: float = 500.0
     half: bool = True
@@ -70,6 +76,7 @@ class DPORecipe(FlowRecipe):
     lora_alpha: float = 64.0
     lora_layers: Sequence[Layers] = ("attention", "mlp")
     time_bins: int = 4
+    kept_change: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +94,7 @@ class DPORecipe(FlowRecipe):
         self._require(self.lora_alpha > 0, "lora_alpha must be above 0", "lora_alpha")
         self._require(layers_known, f"lora_layers are some of {', '.join(LINEAR_LAYERS)}", "lora_layers")
         self._require(self.time_bins >= 1, "time_bins must be at least 1", "time_bins")
+        self._require(0 < self.kept_change <= 1, "kept_change must be above 0, and at most 1", "kept_change")
         self._require(not self.train_text, "the text encoders are not trained by preferences", "train_text")
 
 
@@ -111,6 +119,7 @@ class DPOTask:
         train: Pairs to learn from; those of one batch must have one shape.
         test: Held-out pairs, of any shapes; may be empty.
         judge: Further figures, for instance on clips sampled from held-out prompts.
+        weights: Of a model whose transformer has none yet: all processes read their parts, and the model is cut (FSDP).
 
     Attributes:
         reference_fingerprint: See `ReferencedTask`; None with adapters, where the reference is frozen in the model.
@@ -126,6 +135,7 @@ class DPOTask:
         train: LatentPairs,
         test: LatentPairs,
         judge: Evaluation | None = None,
+        weights: ShardedStart | None = None,
     ) -> None:
         if any(value.requires_grad for value in model.text_encoder.parameters()):
             raise ConfigError(
@@ -148,11 +158,15 @@ class DPOTask:
                 generator=step_generator(recipe.seed, _ADAPTERS),
             )
         else:
-            sharded = recipe.strategy == "fsdp" and distributed.world()[1] > 1
-            self._copy = _frozen_copy(model, whole=sharded)
+            self._copy = _frozen_copy(model)
+            # Each process encodes the prompts that it has not seen yet, so that the encoders cannot be in parts.
+            if weights is not None:
+                weights.cut(self._copy, whole=model.text_encoder)
             self.reference_fingerprint = frozen_fingerprint(self._copy)
-            if sharded:
-                distributed.shard(self._copy)
+            if weights is None and recipe.strategy == "fsdp" and distributed.world()[1] > 1:
+                distributed.shard(self._copy, whole=model.text_encoder)
+        if weights is not None:
+            weights.cut(model)
 
     def batch(self, step: int, samples: Sequence[int]) -> PairBatch:
         """Pairs with their prompts, some of which are dropped.
@@ -255,9 +269,9 @@ class DPOTask:
 _NOISE, _TEST, _PROMPT, _ADAPTERS = 30, 31, 32, 33
 
 
-def _frozen_copy(model: PromptedTransformer, *, whole: bool) -> PromptedTransformer:
-    """What stays as it is while the model is trained; unless whole, it shares the text encoders."""
-    shared = {} if whole else {id(model.text_encoder): model.text_encoder}
+def _frozen_copy(model: PromptedTransformer) -> PromptedTransformer:
+    """What stays as it is while the model is trained; text encoders and the states of prompts are shared."""
+    shared = {id(part): part for part in (model.text_encoder, model.states)}
     return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 

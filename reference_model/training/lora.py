@@ -60,8 +60,12 @@ def add_adapters(
     for layer in _adapted(transformer).values():
         drawn = torch.empty(layer.lora_A[ADAPTER].weight.shape)
         nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+        first, second = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
+        if first.weight.is_meta:  # as the weights that are yet to be read
+            first.weight, second.weight = nn.Parameter(drawn), nn.Parameter(torch.zeros(second.weight.shape))
+            continue
         with torch.no_grad():
-            layer.lora_A[ADAPTER].weight.copy_(drawn)
+            first.weight.copy_(drawn)
 
 
 def has_adapters(transformer: nn.Module) -> bool:
@@ -80,6 +84,13 @@ def adapters_off(transformer: StepVideoTransformer) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.enable_adapters(True)
+
+
+@torch.no_grad()
+def scale_adapters(transformer: StepVideoTransformer, share: float) -> None:
+    """Multiplies what the adapters add to the weights, in place: 0 is the model without them, 1 changes nothing."""
+    for layer in _adapted(transformer).values():
+        layer.lora_B[ADAPTER].weight.mul_(share)
 
 
 @torch.no_grad()

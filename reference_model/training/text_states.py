@@ -70,6 +70,9 @@ class PromptedTransformer(nn.Module):
         transformer: A `StepVideoTransformer`.
         text_encoder: Trained along where `train_text`, otherwise frozen and its states cached.
         train_text: Whether the text encoders are trained.
+
+    Attributes:
+        states: Of the prompts seen so far; None where the text encoders are trained.
     """
 
     def __init__(self, transformer: nn.Module, text_encoder: BilingualTextEncoder, *, train_text: bool) -> None:
@@ -77,7 +80,7 @@ class PromptedTransformer(nn.Module):
         self.transformer = transformer
         self.text_encoder = text_encoder
         text_encoder.requires_grad_(train_text)
-        self._states = None if train_text else CachedTexts(text_encoder)
+        self.states = None if train_text else CachedTexts(text_encoder)
 
     def forward(
         self,
@@ -87,7 +90,7 @@ class PromptedTransformer(nn.Module):
         fps: Float[Tensor, " batch"] | None = None,
     ) -> Latents:
         """Velocity of each latent at its time, given its prompt."""
-        text = encode_batch(self.text_encoder, prompts) if self._states is None else self._states(prompts)
+        text = encode_batch(self.text_encoder, prompts) if self.states is None else self.states(prompts)
         text = text.to(latents.device, text.llm.dtype)
         return self.transformer(latents, times, **text.as_arguments(), fps=fps)
 

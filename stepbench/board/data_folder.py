@@ -80,7 +80,9 @@ def write_tables(folder: Path, content: Content, board: BoardFolder) -> set[str]
     tables = group_parts(content.parts)
     cards = _agreed_cards(list(content.parts.values()))
     _write_parquet(folder / "runs.parquet", _run_table(tables, content))
-    summaries = {table_id: table_summary(table_id, parts, cards) for table_id, parts in tables.items()}
+    summaries = {
+        table_id: table_summary(table_id, parts, cards, content.withdrawn) for table_id, parts in tables.items()
+    }
     filled = [summary for summary in summaries.values() if not summary.empty]
     summary = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(SUMMARY_COLUMNS))
     _write_parquet(

@@ -26,7 +26,7 @@ from stepbench.errors import StepbenchError
 from stepbench.runs.folder import write_atomically
 from stepbench.runs.journal import saving
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the board's format; readers refuse what they do not know, and builders build it anew."""
 
 

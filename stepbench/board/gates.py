@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from stepbench.wording import moment
 
 FOLDER = "gates"
 """Where verdicts lie inside a folder of runs, unless the build is told another place."""
@@ -41,6 +43,44 @@ def read_gates(folder: Path) -> Gates:
         except (OSError, ValueError, TypeError, KeyError) as error:
             broken[path.name] = f"no verdict of a gate: {type(error).__name__}: {error}"
     return Gates(verdicts=tuple(sorted(verdicts, key=lambda one: one["checked_at"])), broken=broken)
+
+
+def last_verdicts(gates: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Run name -> verdict of the last gate in which it was the candidate; the newest gate stands last."""
+    return {gate["candidate"]["run"]: gate["verdict"] for gate in gates}
+
+
+def gate_rows(
+    gates: Sequence[Mapping[str, Any]], suite: str, said: Callable[[str], str], titles: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The verdicts on a suite for people, the newest first.
+
+    Args:
+        gates: As `Board.gates`.
+        suite: Name of the suite.
+        said: Words a verdict for the reader.
+        titles: Metric name -> what it is called.
+
+    Returns:
+        Rows of checked_at, verdict, said (the verdict in words), candidate, baseline, metrics and reasons.
+    """
+    return [
+        {
+            "checked_at": moment(gate["checked_at"]),
+            "verdict": gate["verdict"],
+            "said": said(gate["verdict"]),
+            "candidate": gate["candidate"]["run"],
+            "baseline": gate["baseline"]["run"],
+            "metrics": ", ".join(
+                f"{titles.get(row['metric'], row['metric'])}: {said(row['verdict'])}" for row in gate["metrics"]
+            ),
+            "reasons": "; ".join(
+                reason for row in gate["metrics"] if row["verdict"] != "pass" for reason in row["reasons"]
+            ),
+        }
+        for gate in reversed(gates)
+        if gate["suite"] == suite
+    ]
 
 
 def _shortened(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -75,18 +75,32 @@ def row_labels(parts: Mapping[str, Part]) -> dict[str, str]:
 
 
 def table_summary(
-    table_id: str, parts: Mapping[str, ScoredRun], cards: Mapping[str, Mapping[str, Any]]
+    table_id: str,
+    parts: Mapping[str, ScoredRun],
+    cards: Mapping[str, Mapping[str, Any]],
+    withdrawn: Collection[str] = (),
 ) -> pd.DataFrame:
     """One row per run, metric and cut of a table.
 
+    A run that was withdrawn keeps its means and has no rank; nothing about the ranks of the others depends on it.
+
     Columns: table_id, run, metric_id, cut (`all`, `category` or `language`), group (the category or language, empty for
     `all`), n_planned, n_scored, n_failed, n_refused, coverage, n_units, mean, low, high, method, rank_low, rank_high
-    (NaN for metrics in which no direction is better) and n_ranked (runs with a score).
+    (NaN for metrics in which no direction is better, and of withdrawn runs) and n_ranked (runs with a score, without
+    withdrawn ones).
+
+    Args:
+        table_id: Of the table.
+        parts: Run name -> part.
+        cards: metric_id -> card.
+        withdrawn: Names of the runs that were taken back.
     """
     frame = pd.DataFrame([row for name, part in parts.items() for row in _aggregates(name, part)])
     if frame.empty:
         return pd.DataFrame(columns=list(SUMMARY_COLUMNS))
-    values = pd.concat([run_values(name, part) for name, part in parts.items()], ignore_index=True)
+    standing = {name: part for name, part in parts.items() if name not in withdrawn}
+    tables = [run_values(name, part) for name, part in standing.items()]
+    values = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["metric_id"])
     ranks = [
         _ranks(block, cards[metric_id]["direction"]).assign(metric_id=metric_id, cut=cut, group=group)
         for metric_id in values.metric_id.unique()
@@ -95,7 +109,9 @@ def table_summary(
     keys = ["run", "metric_id", "cut", "group"]
     ranked = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=[*keys, "rank_low", "rank_high"])
     merged = frame.merge(ranked, how="left", on=keys, validate="1:1")
-    merged["n_ranked"] = merged.groupby(["metric_id", "cut", "group"]).n_units.transform(lambda n: int((n > 0).sum()))
+    counted = merged.n_units.where(~merged.run.isin(list(withdrawn)), 0)
+    groups = [merged[name] for name in ("metric_id", "cut", "group")]
+    merged["n_ranked"] = counted.groupby(groups).transform(lambda n: int((n > 0).sum()))
     return merged.assign(table_id=table_id).loc[:, list(SUMMARY_COLUMNS)]
 
 
@@ -113,11 +129,17 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_values(name: str, part: ScoredRun) -> pd.DataFrame:
-    """The run's good scores with the unit, category and language they count in."""
+    """The run's good scores with the unit, category and language they count in.
+
+    Columns: unit, metric_id, category, language, value, run. A large table has tens of millions of these rows, so what
+    repeats is categorical; runs with equal categories keep them when they are put together.
+    """
     samples, scores = part.samples(), part.scores()
     made = samples.loc[samples.outcome == "ok", ["prompt_id", "seed", "unit", "category", "language"]]
     good = scores.loc[scores.status == "ok", ["prompt_id", "seed", "metric_id", "value"]]
-    return good.merge(made, on=["prompt_id", "seed"]).assign(run=name)
+    values = good.merge(made, on=["prompt_id", "seed"])
+    repeated = {column: values[column].astype("category") for column in ("unit", "metric_id", "category", "language")}
+    return pd.DataFrame({**repeated, "value": values["value"], "run": name})
 
 
 def cuts(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

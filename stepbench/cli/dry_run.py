@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepbench.cli.output import note, print_records
+from stepbench.cli.parallel import rank
 from stepbench.errors import ExitCode
 from stepbench.runs.estimate import estimate
 
+if TYPE_CHECKING:
+    from stepbench.cli.parallel import ParallelOptions
+
 
 def print_estimate(
-    generator: str, suite: str, selection: dict[str, Any], *, out: Path, workers: int, json: bool
+    generator: str,
+    suite: str,
+    selection: dict[str, Any],
+    *,
+    out: Path,
+    workers: int,
+    gpus_per_model: int | None,
+    parallel: ParallelOptions,
+    json: bool,
 ) -> ExitCode:
-    """Print samples, expected hours and disk; make nothing."""
+    """Print samples, expected hours and disk, and how a clip is shared; make nothing.
+
+    Raises:
+        UsageError: What the run itself would refuse, degrees of parallelism that do not fit the model included.
+    """
     from stepbench import api
-    from stepbench.generators.registry import make_generator
+    from stepbench.executors.ray import require_gpus
     from stepbench.suites import load_suite
 
-    made = make_generator(generator)
+    degrees = parallel.planned()
+    require_gpus(gpus_per_model, degrees.processes if degrees else 1)
+    made = api.planning_generator(generator, degrees)
     plan = api.plan(made, load_suite(suite), **selection)
     expected = estimate(plan, made, runs=out, workers=workers)
     record = {
@@ -27,7 +45,10 @@ def print_estimate(
         "prompts": len({sample.prompt.id for sample in plan.samples}),
         "seeds": len(selection["seeds"]),
         **expected,
+        **({"parallel": str(degrees), "processes": degrees.processes} if degrees else {}),
     }
+    if rank():
+        return ExitCode.OK
     if json:
         print_records([record])
         return ExitCode.OK
@@ -35,5 +56,7 @@ def print_estimate(
     hours = record["hours"]
     print(f"time: {f'{hours:.2f} h' if hours is not None else 'unknown'} ({record['hours_from']})")
     print(f"disk: {record['disk_bytes'] / 1e9:.3f} GB ({record['disk_from']})")
+    if degrees:
+        print(f"each clip on {degrees.processes} GPUs: {degrees}")
     note("nothing was made")
     return ExitCode.OK

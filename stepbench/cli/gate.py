@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from stepbench.cli.options import Json
 from stepbench.cli.output import note, print_records, print_table
+from stepbench.errors import StepbenchError
 
 if TYPE_CHECKING:
     from stepbench.gate import GateResult
@@ -45,9 +46,13 @@ def gate_command(
     """
     from stepbench.gate import check
     from stepbench.gate.explain import explain as explained
-    from stepbench.gate.write import write_reports
+    from stepbench.gate.write import write_refusal, write_reports
 
-    result = check(candidate, baseline, policy, anchor=anchor, allow_incomparable=allow_incomparable)
+    try:
+        result = check(candidate, baseline, policy, anchor=anchor, allow_incomparable=allow_incomparable)
+    except StepbenchError as error:
+        write_refusal(error, junit=junit, markdown=markdown)
+        raise
     if json:
         print_records([result.to_json()])
     else:

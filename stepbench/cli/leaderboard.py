@@ -49,7 +49,7 @@ def build(
         print_records([asdict(built) | {"path": str(built.path), "left_out": left_out}])
     elif left_out:
         print_table(left_out, ["run", "status", "reason"], title="Not on the board")
-    counts = f"{len(built.runs)} runs in {built.tables} tables, {built.clips} clips, {len(left_out)} left out"
+    counts = f"runs: {len(built.runs)}, tables: {built.tables}, clips: {built.clips}, left out: {len(left_out)}"
     note(f"board {built.path}: {counts}{'; nothing had changed' if built.unchanged else ''}")
     note(f"look at it: stepbench leaderboard serve {built.path}")
     return ExitCode.OK

@@ -114,30 +114,10 @@ def _autoencoders() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
-    from metrics.errors import MetricError
-    from metrics.registry import METRICS, describe
+    from metrics.listing import rows
     from stepbench.costs.measures import cost_card, fixed_measures
 
-    rows = []
-    for name in METRICS:
-        try:
-            card = describe(name)
-        except MetricError as error:
-            rows.append({"metric": name, "status": str(error)})
-            continue
-        rows.append(
-            {
-                "metric": name,
-                "better": card.direction,
-                "unit": card.unit,
-                "family": card.family,
-                "level": card.level,
-                "needs": " ".join(card.needs),
-                "id": card.id,
-                "status": METRICS[name].unavailable() or "ready",
-            }
-        )
-    return rows + [_cost(cost_card(name)) for name in fixed_measures()]
+    return rows() + [_cost(cost_card(name)) for name in fixed_measures()]
 
 
 def _cost(card: Any) -> dict[str, Any]:

@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "Show a run, or one sample of it.",
     "validate": "Check a suite or a run folder against the format.",
     "merge": "Merge shards that were run in separate folders.",
+    "pull": "Bring a run back from the address that it was copied to.",
     "import": "Bring in a folder of clips, or a peer's prompt file.",
     "metrics": "Check metrics on clips wrong in a known way and on votes; VBench's score.",
     "export": "Write a run's clips in a peer's layout.",

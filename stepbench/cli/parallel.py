@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ PATIENCE_SECONDS = 30.0
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ParallelOptions:
-    """Under torchrun: how its processes share every clip; see docs/parallelism.md. No result depends on it.
+    """How processes share every clip, those of torchrun or of each Ray worker; see docs/parallelism.md.
 
     Attributes:
         tensor_parallel: Cut the transformer's linear layers into so many parts.
@@ -44,24 +45,50 @@ class ParallelOptions:
         """Whether there is anything to share, or anybody to share it with."""
         return started_processes() > 1 or self != ParallelOptions(no_vae_parallel=self.no_vae_parallel)
 
+    def planned(self) -> ParallelConfig | None:
+        """The degrees, None without any; only under torchrun is it known how many processes there are.
+
+        Raises:
+            UsageError: A degree below 1, or degrees that do not fit the processes that torchrun started.
+        """
+        if not self.is_asked_for:
+            return None
+        degrees, started = self.config(), started_processes()
+        if started > 1:
+            with _as_usage():
+                degrees.require_processes(started)
+        return degrees
+
     def config(self) -> ParallelConfig:
         """The degrees, checked.
 
         Raises:
             UsageError: A degree below 1.
         """
-        from reference_model.errors import ReferenceModelError
         from reference_model.parallel import ParallelConfig
 
-        try:
+        with _as_usage():
             return ParallelConfig(
                 tensor=self.tensor_parallel,
                 ulysses=self.ulysses,
                 guidance=self.guidance_parallel,
                 vae=not self.no_vae_parallel,
             )
-        except ReferenceModelError as error:
-            raise UsageError(error.message, hint=error.hint) from error
+
+
+@contextmanager
+def _as_usage() -> Iterator[None]:
+    from reference_model.errors import ReferenceModelError
+
+    try:
+        yield
+    except ReferenceModelError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+
+
+def rank() -> int:
+    """Number of this process in its job, as torchrun says."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def started_processes() -> int:
@@ -77,20 +104,20 @@ def on_all_ranks(spec: str, options: ParallelOptions, work: Callable[[Generator]
             nor the number of processes.
         EnvironmentUnfitError: More processes than GPUs.
     """
-    rank = int(os.environ.get("RANK", "0"))
-    if rank:
+    own = rank()
+    if own:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         from stepbench.generators.step_video_ranks import spread
 
         made = spread(spec, options.config(), started=started_processes())
     except StepbenchError as error:
-        if rank == 0:
+        if own == 0:
             raise
         _end_after_rank_0(error)
     from stepbench.generators.ranks import work_on_ranks
 
-    return work_on_ranks(made, rank, work)
+    return work_on_ranks(made, own, work)
 
 
 def _end_after_rank_0(error: StepbenchError) -> None:

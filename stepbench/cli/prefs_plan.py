@@ -15,14 +15,14 @@ def plan(
     study: Path,
     /,
     *runs: Path,
-    pairing: Literal["all", "balanced", "active"] = "balanced",
+    pairing: Literal["all", "balanced", "active", "seeds"] = "balanced",
     pairs: int | None = None,
     votes: int | None = None,
     exploration: float = 0.2,
     allow_incomparable: str | None = None,
     json: Json = False,
 ) -> int:
-    """Plan pairs from two or more runs: the same prompt and seed, both clips there, shown under neutral names.
+    """Plan pairs from runs: two runs' clips of a prompt and seed, or one run's of two seeds, under neutral names.
 
     Gold pairs, repeats and a calibration round come with them, as the protocol says. Call it again to add to the plan.
 
@@ -30,7 +30,8 @@ def plan(
         study: Study folder.
         runs: Run folders, on the same suite.
         pairing: all pairs; `balanced`: --pairs of them, prompts and models equally often; `active`: those that tell
-            most about the ratings, given the votes so far.
+            most about the ratings, given the votes so far; `seeds`: two clips that one run made of a prompt, to train
+            it by Video-DPO.
         pairs: How many real pairs to add; all where nothing is said.
         votes: Votes per pair; by default the protocol's.
         exploration: Share of uniform choice in active pairing, at least 0.2.

@@ -55,6 +55,7 @@ def status(study: Path, /, *, json: Json = False) -> int:
         )
         print_table(plain["quality"], [*QUALITY, *TIMES], title="Annotators")
         columns = ["model_1", "model_2", "prompts", "win_rate", "always-valid interval", "p", "decided"]
-        print_table(plain["win_rates"], columns, title="Win rate of model_1 so far")
+        if plain["win_rates"]:
+            print_table(plain["win_rates"], columns, title="Win rate of model_1 so far")
     note(f"{progress.annotators} annotators, {progress.simulated} simulated, {progress.excluded} excluded by rule")
     return ExitCode.OK

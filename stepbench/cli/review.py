@@ -25,7 +25,7 @@ def review_command(
     *,
     policy: Path | None = None,
     queue: Annotated[bool, Parameter(negative="")] = False,
-    decide: tuple[str, Literal["accept", "reject", "reopen"]] | None = None,
+    decide: Annotated[tuple[str, Literal["accept", "reject", "reopen"]] | None, Parameter(negative="")] = None,
     by: str = "",
     why: str = "",
     json: Json = False,

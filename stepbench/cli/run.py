@@ -18,7 +18,7 @@ from stepbench.cli.options import (
     parse_shard,
     split_names,
 )
-from stepbench.cli.parallel import ParallelOptions, on_all_ranks
+from stepbench.cli.parallel import ParallelOptions, on_all_ranks, started_processes
 from stepbench.cli.report_run import report_run
 from stepbench.errors import UsageError
 
@@ -39,10 +39,12 @@ def run_command(
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     out: Out = Path("runs"),
     run_id: str | None = None,
+    copy_to: str | None = None,
     workers: Workers = 1,
     executor: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     gpus_per_model: int | None = None,
+    gpus_per_scorer: float | None = None,
     shard: str | None = None,
     timeout: float | None = None,
     keep: Literal["both", "masters", "previews"] = "both",
@@ -65,9 +67,12 @@ def run_command(
         categories: Keep these categories, by commas.
         set_: KEY=VALUE, a setting of the generator; can be repeated.
         run_id: Name of the run folder; made from suite, generator and plan unless given.
+        copy_to: PROTOCOL://..., such as s3://bucket/runs: the run is copied to RUN-ID there as it grows; see `pull`.
         executor: Where the work is done: processes of this machine, or Ray.
         ray_address: auto or HOST:PORT of a Ray cluster; Ray is started on this machine unless given.
-        gpus_per_model: GPUs of one machine that a generator holds under Ray; 1 where there are any unless given.
+        gpus_per_model: GPUs of one machine that a generator holds under Ray; unless given 1, or one per process of the
+            degrees of parallelism, where there are any.
+        gpus_per_scorer: Share of a GPU that a scorer holds under Ray with --metric-device cuda; a quarter unless given.
         shard: i/N: work on every N-th sample only; the last shard to end finishes the run.
         timeout: Seconds a sample may take before it counts as failed.
         keep: Files that stay; previews drops each master once it is scored.
@@ -88,7 +93,16 @@ def run_command(
     if dry_run:
         from stepbench.cli.dry_run import print_estimate
 
-        return print_estimate(generator, suite, selection, out=out, workers=workers, json=json)
+        return print_estimate(
+            generator,
+            suite,
+            selection,
+            out=out,
+            workers=workers,
+            gpus_per_model=gpus_per_model,
+            parallel=parallel,
+            json=json,
+        )
 
     def work(source: str | Generator) -> int:
         if not isinstance(source, str) and (workers > 1 or timeout is not None or executor != "local"):
@@ -102,17 +116,23 @@ def run_command(
             metrics=[] if no_score else split_names(metrics),
             out=out,
             run_id=run_id,
+            copy_to=copy_to,
             reference=reference,
             metric_device=metric_device,
             workers=workers,
             executor=executor,
             ray_address=ray_address,
             gpus_per_model=gpus_per_model,
+            gpus_per_scorer=gpus_per_scorer,
             timeout=timeout,
             keep=keep,
             shard=parse_shard(shard),
+            parallel=parallel.config() if by_ray else None,
             **selection,
         )
         return report_run(run, json=json, shard=parse_shard(shard))
 
-    return on_all_ranks(generator, parallel, work) if parallel.is_asked_for else work(generator)
+    # Ray starts the processes that share a clip itself; otherwise this is one of those that torchrun has started.
+    by_ray = executor == "ray" and started_processes() == 1
+    shared = parallel.is_asked_for and not by_ray
+    return on_all_ranks(generator, parallel, work) if shared else work(generator)

@@ -25,6 +25,17 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A result after which the worker itself is of no use any more, and must be replaced.
+
+    Attributes:
+        result: What is handed back, unless another one of the worker's processes turns out to have died.
+    """
+
+    result: Any
+
+
 class Executor(Protocol):
     """Where tasks are run. It decides on places and times, never on results."""
 

@@ -32,10 +32,7 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
         UsageError: No address of a cluster.
         EnvironmentUnfitError: Ray is not installed, or does not answer.
     """
-    if address is not None and not _is_address(address):
-        raise UsageError(
-            f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
-        )
+    require_address(address)
     with ExitStack() as ends:
         # Ray's thread prints warnings on stdout, which belongs to records alone.
         ends.enter_context(redirect_stdout(sys.stderr))
@@ -55,16 +52,29 @@ def connected(address: str | None, workers: int) -> Iterator[Any]:
             if address is not None:
                 _reach(address)
             ray.init(**options)
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray raises plain ones where a machine is too busy to start it in time
             raise EnvironmentUnfitError(
                 f"Ray cannot be reached at {address or 'this machine'}: {type(error).__name__}: {error}",
-                hint="`ray status` shows whether a cluster is up; without --ray-address one is started here",
+                hint="`ray status` shows whether a cluster is up; without --ray-address one is started here, "
+                "which takes a minute of a busy machine: try again",
             ) from error
         ends.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():
             # Ray ends the process at once; here the run must first note that it was interrupted.
             signal.signal(signal.SIGTERM, on_sigterm)
         yield ray
+
+
+def require_address(address: str | None) -> None:
+    """Refuse what cannot be the address of a cluster.
+
+    Raises:
+        UsageError: It is neither `auto` nor HOST:PORT.
+    """
+    if address is not None and not _is_address(address):
+        raise UsageError(
+            f"--ray-address must be auto or HOST:PORT, got {address!r}", hint="`ray start --head` prints the address"
+        )
 
 
 def _is_address(text: str) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 
 from stepbench.errors import EnvironmentUnfitError
 from stepbench.executors.local import GRACE_SECONDS, MAX_START_FAILURES
-from stepbench.executors.protocol import Lost, Worker
-from stepbench.executors.ray_worker import Place, RayWorker
+from stepbench.executors.protocol import Broken, Lost, Worker
+from stepbench.executors.ray_actors import Outfit, WorkerActors
+from stepbench.executors.ray_worker import Place
 
 TRIES = 3
 """A task whose worker is lost is given to another so often in all; then it is the task that ends workers."""
@@ -27,34 +28,33 @@ class _Given:
     losses: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Slot:
-    """One actor, what it was asked, and the answer to come: None while it has nothing to do."""
+    """One worker, what it was asked, and the answer to come: None while it has nothing to do."""
 
-    actor: Any
+    worker: WorkerActors
     answer: Any
     given: _Given | None = None
     deadline: float | None = None
 
 
 class Crew:
-    """So many actors, each replaced when it is lost.
+    """So many workers; one that is lost is replaced while there are tasks for it.
 
     Args:
         ray: The connected module.
         make_worker: Builds the worker, once per actor.
         place: Where it is built.
-        gpus: GPUs per actor, on one machine.
+        outfit: What each of them gets.
         timeout: Seconds a task may take.
     """
 
     def __init__(
-        self, ray: Any, make_worker: Callable[[], Worker], place: Place, *, gpus: float, timeout: float | None
+        self, ray: Any, make_worker: Callable[[], Worker], place: Place, *, outfit: Outfit, timeout: float | None
     ) -> None:
         self._ray = ray
         self._timeout = timeout
-        # A lost actor is not started anew by Ray: where its task goes is decided here.
-        self._actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(RayWorker)
+        self._outfit = outfit
         # Stored once; it may hold the settings of a whole run.
         self._order = ray.put(place), ray.put(make_worker)
         self._start_failures = 0
@@ -65,55 +65,56 @@ class Crew:
         self._waiting.extend(_Given(task) for task in tasks)
         slots: list[_Slot] = []
         try:
-            slots += [self._start() for _ in range(size)]
             while self._waiting or any(slot.given for slot in slots):
+                unasked = sum(slot.given is None for slot in slots)
+                slots += [self._start() for _ in range(min(size - len(slots), len(self._waiting) - unasked))]
                 for slot in slots:
                     if slot.answer is None and self._waiting:
                         self._give(slot)
                 yield from self._collect(slots)
         finally:
             for slot in slots:
-                self._ray.kill(slot.actor)
+                slot.worker.end()
 
     def _start(self) -> _Slot:
-        actor = self._actor.remote()
-        return _Slot(actor, actor.build.remote(*self._order))
+        worker = WorkerActors(self._ray, self._order, self._outfit)
+        return _Slot(worker, worker.ready)
 
     def _give(self, slot: _Slot) -> None:
         slot.given = self._waiting.popleft()
-        slot.answer = slot.actor.work.remote(slot.given.task)
+        slot.answer = slot.worker.work(slot.given.task)
         slot.deadline = None if self._timeout is None else time.monotonic() + self._timeout + GRACE_SECONDS
 
     def _collect(self, slots: list[_Slot]) -> Iterator[tuple[Any, Any]]:
         deadlines = [slot.deadline for slot in slots if slot.deadline is not None]
         patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-        asked = {slot.answer: slot for slot in slots if slot.answer is not None}
+        asked = {answer: slot for slot in slots for answer in (slot.answer, *slot.worker.alarms) if answer is not None}
         ready, _ = self._ray.wait(list(asked), timeout=patience)
         for answer in ready:
-            yield from self._take(slots, asked[answer])
+            yield from self._take(slots, asked[answer], answer)
         for slot in list(slots):
             if slot.given and slot.deadline is not None and time.monotonic() >= slot.deadline:
                 yield slot.given.task, Lost(f"timed out after {self._timeout:g} s")
-                self._replace(slots, slot)
+                self._give_up(slots, slot)
 
-    def _take(self, slots: list[_Slot], slot: _Slot) -> Iterator[tuple[Any, Any]]:
+    def _take(self, slots: list[_Slot], slot: _Slot, answer: Any) -> Iterator[tuple[Any, Any]]:
         given = slot.given
         try:
-            result = self._ray.get(slot.answer)
-        except self._ray.exceptions.RayTaskError as error:
-            # The actor lives: its answer could not be sent.
-            first_line = next(iter(str(error.cause).splitlines()), "")
-            result = Lost(f"{type(error.cause).__name__}: {first_line}")
+            result = slot.worker.outcome(answer, slot.answer)
         except self._ray.exceptions.RayError as error:
-            self._replace(slots, slot)
+            self._give_up(slots, slot)
             if given is None:
-                self._count_start_failure(error)
+                self._count_start_failure(_reason(error))
             else:
                 yield from self._lost(given, error)
             return
+        if isinstance(result, Broken):
+            self._give_up(slots, slot)
         slot.given = slot.answer = slot.deadline = None
         if given is not None:
-            yield given.task, result
+            yield given.task, result.result if isinstance(result, Broken) else result
+        elif isinstance(result, Broken):
+            self._count_start_failure(result.result.reason)
         elif isinstance(result, Lost):
             raise EnvironmentUnfitError(
                 f"a worker cannot be built: {result.reason}", hint="every machine needs the same stepbench, and Python"
@@ -133,15 +134,15 @@ class Crew:
         else:
             self._waiting.append(given)
 
-    def _replace(self, slots: list[_Slot], slot: _Slot) -> None:
-        self._ray.kill(slot.actor)
-        slots[slots.index(slot)] = self._start()
+    def _give_up(self, slots: list[_Slot], slot: _Slot) -> None:
+        slot.worker.end()
+        slots.remove(slot)
 
-    def _count_start_failure(self, error: Exception) -> None:
+    def _count_start_failure(self, reason: str) -> None:
         self._start_failures += 1
         if self._start_failures >= MAX_START_FAILURES:
             raise EnvironmentUnfitError(
-                f"Ray workers do not start: {_reason(error)}",
+                f"Ray workers do not start: {reason}",
                 hint="try --executor local --workers 1 to see the error itself",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as Xml
 
+from stepbench.errors import StepbenchError
 from stepbench.gate.result import Against, GateResult, MetricResult, WhenInconclusive
 from stepbench.gate.wording import allowed, digits, headline, interval, one_line, short, signed
 
@@ -23,6 +24,22 @@ def junit_xml(result: GateResult, inconclusive: WhenInconclusive = "fail") -> st
     root.set("time", "0")
     Xml.indent(root)
     return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def junit_refusal(error: StepbenchError) -> str:
+    """The report of a gate that could not be held: one case, an error that says why."""
+    counts = {"tests": "1", "failures": "0", "errors": "1"}
+    root = Xml.Element("testsuites", name="stepbench gate", time="0", **counts)
+    suite = Xml.SubElement(root, "testsuite", name="stepbench gate", time="0", skipped="0", **counts)
+    case = Xml.SubElement(suite, "testcase", classname="stepbench.gate", name="gate", time="0")
+    type_ = error.exit_code.name.lower()
+    Xml.SubElement(case, "error", message=one_line(error.message), type=type_).text = _printable(str(error))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _printable(text: str) -> str:
+    return "\n".join(one_line(line) for line in text.splitlines())
 
 
 def _suite(result: GateResult, against: Against, inconclusive: WhenInconclusive) -> Xml.Element:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from stepbench.errors import StepbenchError
 from stepbench.gate.result import GateResult, MetricResult
 from stepbench.gate.wording import cautions, digits, gate_rows, headline, level, one_line, short, sides
 
@@ -31,6 +32,12 @@ def markdown(result: GateResult) -> str:
     )
     parts.append(f"<sub>{literal(recipe)}</sub>")
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_refusal(error: StepbenchError) -> str:
+    """The report of a gate that could not be held: why, and the way out."""
+    lines = [literal(line) for line in str(error).splitlines()]
+    return "### stepbench gate: no verdict\n\n" + "\n".join(f"> {line}  " for line in lines) + "\n"
 
 
 def literal(text: str) -> str:

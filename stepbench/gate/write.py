@@ -7,8 +7,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stepbench.gate.junit import junit_xml
+from stepbench.errors import StepbenchError
+from stepbench.gate.junit import junit_refusal, junit_xml
 from stepbench.gate.markdown import markdown as as_markdown
+from stepbench.gate.markdown import markdown_refusal
 from stepbench.gate.result import GateResult, WhenInconclusive
 from stepbench.runs.folder import write_atomically
 from stepbench.runs.journal import saving
@@ -32,15 +34,32 @@ def write_reports(
     """
     if junit is not None:
         _replace(junit, junit_xml(result, inconclusive))
-    if markdown is not None and _is_job_summary(markdown):
-        with saving(markdown), markdown.open("a", encoding="utf-8") as handle:
-            handle.write(as_markdown(result) + "\n")
-    elif markdown is not None:
-        _replace(markdown, as_markdown(result))
+    if markdown is not None:
+        _write_markdown(markdown, as_markdown(result))
     if out is not None:
         checked_at = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"checked_at": checked_at, **result.to_json()}
         _replace(out, json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def write_refusal(error: StepbenchError, *, junit: Path | None = None, markdown: Path | None = None) -> None:
+    """Say in the reports that there is no verdict, and why; a report of an earlier check would be taken for this one's.
+
+    Raises:
+        IncompleteError: A file cannot be written.
+    """
+    if junit is not None:
+        _replace(junit, junit_refusal(error))
+    if markdown is not None:
+        _write_markdown(markdown, markdown_refusal(error))
+
+
+def _write_markdown(path: Path, text: str) -> None:
+    if not _is_job_summary(path):
+        _replace(path, text)
+        return
+    with saving(path), path.open("a", encoding="utf-8") as handle:
+        handle.write(text + "\n")
 
 
 def _replace(path: Path, text: str) -> None:

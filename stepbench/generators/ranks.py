@@ -1,4 +1,4 @@
-"""One generator over the processes of a `torchrun`: rank 0 owns the run and asks, the others help with every clip."""
+"""One generator over several processes: rank 0 owns the run or the sample, the others help with every clip."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,14 @@ WAIT_FOR_WORK = timedelta(days=30)
 
 GRACE_SECONDS = 10.0
 """How long another rank stays after a failure, so that rank 0, which mostly meets the same one, can say so first."""
+
+
+class RankFailedError(IncompleteError):
+    """A rank cannot go on, and without it neither can the others."""
+
+
+class RankZeroGoneError(RankFailedError):
+    """The rank that asks for clips is no longer there."""
 
 
 def work_on_ranks(generator: Generator, rank: int, work: Callable[[Generator], int]) -> int:
@@ -45,10 +53,7 @@ def work_on_ranks(generator: Generator, rank: int, work: Callable[[Generator], i
     Raises:
         StepbenchError: On rank 0, whatever `work` raises. The others end with it.
     """
-    from torch import distributed
-
-    control = distributed.new_group(backend="gloo", timeout=WAIT_FOR_WORK)
-    assert isinstance(control, distributed.ProcessGroup)  # this rank is a member
+    control = control_group()
     if rank == 0:
         code = work(RankedGenerator(generator, control))
         _send({}, control)
@@ -56,15 +61,24 @@ def work_on_ranks(generator: Generator, rank: int, work: Callable[[Generator], i
     # Ctrl-C reaches all processes of a terminal; torchrun ends this one when rank 0 has saved what there is.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _serve(generator, rank, control)
+    _serve_until_the_end(generator, rank, control)
     return 0
+
+
+def control_group() -> ProcessGroup:
+    """What rank 0 asks the others by; made by all ranks alike, once they have met."""
+    from torch import distributed
+
+    control = distributed.new_group(backend="gloo", timeout=WAIT_FOR_WORK)
+    assert isinstance(control, distributed.ProcessGroup)  # this rank is a member
+    return control
 
 
 class RankedGenerator:
     """A generator that tells the other ranks of every request before it takes its own part.
 
-    A failure on any rank ends the whole job, since the others wait for it: it is raised as an `IncompleteError`, which
-    leaves the run as it is, to be continued by the same command.
+    A failure on any rank ends the whole group, since the others wait for it: it is raised as a `RankFailedError`. Under
+    torchrun that leaves the run as it is, to be continued by the same command.
     """
 
     def __init__(self, generator: Generator, control: ProcessGroup) -> None:
@@ -79,7 +93,7 @@ class RankedGenerator:
         """The clip of one request, by all ranks.
 
         Raises:
-            IncompleteError: Any rank failed or died.
+            RankFailedError: Any rank failed or died.
         """
         with _ending_the_job():
             _send(asdict(request) | {"output_dir": str(request.output_dir)}, self._control)
@@ -105,32 +119,64 @@ def _ending_the_job() -> Iterator[None]:
     try:
         yield
     except StepbenchError as error:
-        raise IncompleteError(error.message, hint=error.hint) from error
+        raise RankFailedError(error.message, hint=error.hint) from error
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise IncompleteError(
+        raise RankFailedError(
             f"rank 0 cannot go on, or another rank is gone: {type(error).__name__}: {lines[0][:300]}",
             hint="torchrun names the rank that failed first; what is done is saved, the same command continues",
         ) from error
 
 
-def _serve(generator: Generator, rank: int, control: ProcessGroup) -> None:
+def serve(generator: Generator, control: ProcessGroup) -> None:
+    """Take part in every clip that rank 0 asks for, until it says that there are no more.
+
+    Raises:
+        RankZeroGoneError: Rank 0 has ended, and has said why.
+        Exception: Whatever the generator raises.
+    """
     while True:
         try:
             asked = _receive(control)
-        except RuntimeError:
-            # Rank 0 has ended, and has said why.
-            _leave(rank, "")
+        except RuntimeError as error:
+            raise RankZeroGoneError("rank 0 has ended") from error
         if not asked:
             return
-        try:
-            output_dir = Path(asked.pop("output_dir"))
-            clip = generator.generate(Request(**asked, output_dir=output_dir))
-            if clip.frames is not None:
-                for _ in clip.frames:
-                    pass
-        except Exception as error:  # noqa: BLE001 - said here, since this rank has nobody to hand it to
-            _leave(rank, f"{type(error).__name__}: {error}")
+        output_dir = Path(asked.pop("output_dir"))
+        clip = generator.generate(Request(**asked, output_dir=output_dir))
+        if clip.frames is not None:
+            for _ in clip.frames:
+                pass
+
+
+@dataclass(frozen=True)
+class OtherRank:
+    """A rank that takes part in what rank 0 asks for; called as the workers of an executor are."""
+
+    generator: Generator
+    control: ProcessGroup
+
+    def __call__(self, _: Any) -> None:
+        """Serve until there are no more requests. Errors: `serve`."""
+        serve(self.generator, self.control)
+
+
+@runtime_checkable
+class SharedSource(Protocol):
+    """A generator over ranks that an executor starts, each of which joins."""
+
+    def join_ranks(self) -> RankedGenerator | OtherRank:
+        """This rank's part, once all have met: rank 0 gets the generator."""
+        ...
+
+
+def _serve_until_the_end(generator: Generator, rank: int, control: ProcessGroup) -> None:
+    try:
+        serve(generator, control)
+    except RankZeroGoneError:
+        _leave(rank, "")
+    except Exception as error:  # noqa: BLE001 - said here, since this rank has nobody to hand it to
+        _leave(rank, f"{type(error).__name__}: {error}")
 
 
 def _leave(rank: int, reason: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stepbench.preferences.protocol import Protocol
-from stepbench.preferences.ratings.vote_agreement import turned
+from stepbench.preferences.ratings.vote_agreement import clip_names, turned
 from stepbench.stats import agreement_interval, krippendorff_alpha
 
 AGREEMENT_COLUMNS = ("dimension", "form", "level", "alpha", "low", "high", "ratings", "items", "annotators", "method")
@@ -74,7 +74,7 @@ def _ratings(votes: Table) -> tuple[Table, Table]:
 
 def _turned(votes: Table) -> Table:
     """Whether the clip that this module calls 1 stands on the right."""
-    return turned(votes["pair_id"], votes["model_a"], votes["model_b"])
+    return turned(votes["pair_id"], clip_names(votes, "a"), clip_names(votes, "b"))
 
 
 def _matrix(annotator: Table, item: Table, value: Table) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""All pairs that some runs allow: the same prompt and seed, two generators, both clips there."""
+"""All pairs that some runs allow: the same prompt and seed of two runs, or two seeds of one; both clips there."""
 
 from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +15,10 @@ from stepbench.errors import NotComparableError, NothingSelectedError, UsageErro
 from stepbench.preferences.pair_table import neutral_id
 from stepbench.runs.run import Run
 
+Sample = dict[str, Any]
+Samples = dict[tuple[str, int], Sample]
+"""Of one run, by prompt and seed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -22,12 +26,12 @@ class Candidate:
 
     Attributes:
         first: Row of the first run's samples, with `model`, `run` and `file` (the clip to be shown).
-        second: The same of the second run.
+        second: The same of the second run, or of another seed of the same run.
     """
 
     pair_id: str
-    first: dict[str, Any]
-    second: dict[str, Any]
+    first: Sample
+    second: Sample
 
     @property
     def prompt_id(self) -> str:
@@ -36,7 +40,7 @@ class Candidate:
 
     @property
     def couple(self) -> tuple[str, str]:
-        """The two models."""
+        """The two models; twice the same one where two seeds are compared."""
         return self.first["model"], self.second["model"]
 
 
@@ -48,42 +52,62 @@ class Candidates:
     left_out: dict[str, int]
 
 
-def find_candidates(runs: Sequence[Run], known_models: dict[str, str], allow_incomparable: str | None) -> Candidates:
-    """Every pair of every two runs.
+def find_candidates(
+    runs: Sequence[Run], known_models: dict[str, str], allow_incomparable: str | None, *, seeds: bool = False
+) -> Candidates:
+    """Every pair of every two runs, or of every two seeds.
 
     Args:
-        runs: At least two.
+        runs: At least two, or one where seeds are compared.
         known_models: Run id -> model, of runs that the study knows already.
         allow_incomparable: Why runs on unequal suites or texts are wanted all the same.
+        seeds: Pair the clips that one run made of a prompt with different seeds, instead of clips of two runs.
 
     Raises:
-        UsageError: Fewer than two runs, one of them twice, or a blank reason.
+        UsageError: Too few runs, one of them twice, or a blank reason.
         NotComparableError: Suite or texts differ; names the fields.
         NothingSelectedError: Not one pair is left.
     """
     names = [run.name for run in runs]
-    if len(set(names)) < 2 or len(set(names)) < len(names):
-        raise UsageError(f"a study compares two or more different runs, got {', '.join(names) or 'none'}")
+    if len(set(names)) < len(names) or len(names) < (1 if seeds else 2):
+        least, way_out = ("one", None) if seeds else ("two", "to compare the seeds of one run: --pairing seeds")
+        raise UsageError(
+            f"a study compares {least} or more different runs, got {', '.join(names) or 'none'}", hint=way_out
+        )
     check_same_prompts(runs, allow_incomparable)
     models = model_names(runs, known_models)
     samples = {run.name: _samples(run, models[run.name]) for run in runs}
     pairs: list[Candidate] = []
     left_out: Counter[str] = Counter()
-    for one, two in combinations(names, 2):
-        for key in sorted(samples[one].keys() | samples[two].keys()):
-            first, second = samples[one].get(key), samples[two].get(key)
-            problem = _problem(first, second)
-            if problem or first is None or second is None:
-                left_out[problem] += 1
-                continue
-            pair_id = neutral_id("real", first["sample_key"], second["sample_key"])
-            pairs.append(Candidate(pair_id=pair_id, first=first, second=second))
+    for first, second in _of_two_seeds(samples) if seeds else _of_two_runs(samples):
+        problem = _problem(first, second)
+        if problem or first is None or second is None:
+            left_out[problem] += 1
+            continue
+        pair_id = neutral_id("real", first["sample_key"], second["sample_key"])
+        pairs.append(Candidate(pair_id=pair_id, first=first, second=second))
     if not pairs:
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in left_out.items())
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in left_out.items()) or "one seed per prompt"
         raise NothingSelectedError(
-            f"the runs {', '.join(names)} have no pair to judge ({reasons})", hint="run them on the same prompts, seeds"
+            f"the runs {', '.join(names)} have no pair to judge ({reasons})",
+            hint="run each prompt with two or more --seeds" if seeds else "run them on the same prompts, seeds",
         )
     return Candidates(tuple(pairs), dict(left_out))
+
+
+def _of_two_runs(samples: dict[str, Samples]) -> Iterator[tuple[Sample | None, Sample | None]]:
+    for one, two in combinations(samples.values(), 2):
+        for key in sorted(one.keys() | two.keys()):
+            yield one.get(key), two.get(key)
+
+
+def _of_two_seeds(samples: dict[str, Samples]) -> Iterator[tuple[Sample, Sample]]:
+    for own in samples.values():
+        by_prompt: dict[str, list[Sample]] = {}
+        for prompt, seed in sorted(own):
+            by_prompt.setdefault(prompt, []).append(own[prompt, seed])
+        for clips in by_prompt.values():
+            yield from combinations(clips, 2)
 
 
 def check_same_prompts(runs: Sequence[Run], allow_incomparable: str | None) -> None:
@@ -115,12 +139,12 @@ def model_names(runs: Sequence[Run], known: dict[str, str]) -> dict[str, str]:
     return names
 
 
-def _samples(run: Run, model: str) -> dict[tuple[str, int], dict[str, Any]]:
+def _samples(run: Run, model: str) -> Samples:
     rows = run.samples().to_dict(orient="records")
     return {(row["prompt_id"], int(row["seed"])): row | _place(run, row, model) for row in rows}
 
 
-def _place(run: Run, row: dict[str, Any], model: str) -> dict[str, Any]:
+def _place(run: Run, row: Sample, model: str) -> Sample:
     # The master is what was scored; a run that dropped its masters still has the previews.
     files = [run.folder / row[name] for name in ("clip", "preview") if isinstance(row[name], str)]
     file: Path | None = next((path for path in files if path.is_file()), None)
@@ -128,7 +152,7 @@ def _place(run: Run, row: dict[str, Any], model: str) -> dict[str, Any]:
     return {"model": model, "run": run.name, "file": file, "preview_file": preview}
 
 
-def _problem(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:
+def _problem(first: Sample | None, second: Sample | None) -> str:
     if first is None or second is None:
         return "planned in one of the two runs only"
     if first["text"] != second["text"]:
@@ -140,7 +164,7 @@ def _problem(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str
     return "both clips are the same" if _same_pictures(first, second) else ""
 
 
-def _same_pictures(first: dict[str, Any], second: dict[str, Any]) -> bool:
+def _same_pictures(first: Sample, second: Sample) -> bool:
     if first["clip_sha256"] == second["clip_sha256"]:
         return True
     # A master says who made it, so equal pixels have unequal files; previews hold pixels alone.

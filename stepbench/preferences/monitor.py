@@ -21,7 +21,8 @@ def win_rates(votes: pd.DataFrame, pairs: pd.DataFrame, protocol: Protocol, *, l
     in which prompts were completed. A prompt waits until all its pairs of the two models have their votes.
 
     Args:
-        votes: `Study.votes`; those of excluded annotators, gold pairs, repeats and skips are left out.
+        votes: `Study.votes`; those of excluded annotators, gold pairs, repeats, skips and two clips of one
+            model are left out.
         pairs: `Study.pairs`.
         protocol: Its main question is asked; there is no row where it has none.
         level: Chance that the bounds hold at all times together, per two models.
@@ -39,6 +40,7 @@ def win_rates(votes: pd.DataFrame, pairs: pd.DataFrame, protocol: Protocol, *, l
     keys = zip(counted["prompt_id"], counted["model_a"], counted["model_b"], strict=True)
     counted = counted.loc[[_key(*key) not in waiting for key in keys]]
     counted = counted[counted["excluded"].isna() & (counted["winner"] != "skip")]
+    counted = counted[counted["model_a"] != counted["model_b"]]
     turned = counted["model_a"] > counted["model_b"]
     outcome = counted["winner"].map({"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5})
     counted = counted.assign(

@@ -109,8 +109,8 @@ def _check(number: int, pair: Pair) -> None:
         problem = f'expected must be "1" or "2", got {pair.expected!r}'
     elif pair.kind == "gold" and pair.expected is None:
         problem = "a gold pair says which clip is expected to win"
-    elif pair.kind == "real" and pair.model_1 == pair.model_2:
-        problem = f"model {pair.model_1!r} is compared with itself"
+    elif pair.kind == "real" and _clip(pair, "1") == _clip(pair, "2"):
+        problem = f"a clip of model {pair.model_1!r} is compared with itself, or nothing tells the two apart"
     elif pair.kind == "repeat" and pair.repeat_of is None:
         problem = "a repeat says which pair it repeats (repeat_of)"
     elif pair.target_votes is not None and pair.target_votes < 1:
@@ -119,3 +119,8 @@ def _check(number: int, pair: Pair) -> None:
         problem = f"propensity must be above 0 and at most 1, got {pair.propensity}"
     if problem:
         raise StudyError(f"pair {number} ({pair.pair_id or pair.prompt_id}): {problem}", hint="correct the row")
+
+
+def _clip(pair: Pair, side: str) -> tuple[Any, ...]:
+    """What tells one clip from another: two seeds of one model may well be compared."""
+    return tuple(getattr(pair, f"{name}_{side}") for name in ("model", "run", "seed", "sample_key", "clip"))

@@ -11,7 +11,7 @@ import numpy as np
 from stepbench.errors import UsageError
 from stepbench.preferences.candidates import Candidate
 
-Pairing = Literal["all", "balanced", "active"]
+Pairing = Literal["all", "balanced", "active", "seeds"]
 LEAST_EXPLORATION = 0.2
 """Share of uniform choice in active pairing: no candidate is ever out of reach, so its chance can be weighed."""
 

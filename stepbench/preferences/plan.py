@@ -49,9 +49,11 @@ def plan_study(
 
     Args:
         study: With a folder for clips.
-        runs: Two or more, on the same prompts.
+        runs: Two or more, on the same prompts; one will do for "seeds".
         pairing: "all" candidates; "balanced": `pairs` of them, each prompt and each two models equally often;
-            "active": `pairs` of them, by how much a vote would tell, given the votes so far.
+            "active": `pairs` of them, by how much a vote would tell, given the votes so far; "seeds": `pairs` of two
+            clips that one run made of a prompt, each prompt and run equally often. Such pairs rate no model; they are
+            what Video-DPO learns from (as in the Step-Video-T2V report, arXiv 2502.10248).
         pairs: How many real pairs to add; all that are left when None.
         target_votes: Votes per pair; by default the protocol's.
         exploration: Share of uniform choice in active pairing, at least 0.2.
@@ -68,7 +70,9 @@ def plan_study(
     clips = ClipFolder(study.folder)
     planned = study.pairs().to_dict(orient="records")
     known = {row[f"run_{side}"]: row[f"model_{side}"] for row in planned for side in ("1", "2")}
-    found = find_candidates(runs, {run: model for run, model in known.items() if run}, allow_incomparable)
+    found = find_candidates(
+        runs, {run: model for run, model in known.items() if run}, allow_incomparable, seeds=pairing == "seeds"
+    )
     taken = {row["pair_id"] for row in planned}
     open_ = [one for one in found.pairs if one.pair_id not in taken]
     if not open_:
@@ -102,7 +106,7 @@ def plan_study(
 
 def _check_pairing(study: Study, pairing: str, pairs: int | None) -> None:
     if pairing not in get_args(Pairing):
-        raise UsageError(f"pairing must be all, balanced or active, got {pairing!r}")
+        raise UsageError(f"pairing must be one of {', '.join(get_args(Pairing))}, got {pairing!r}")
     if pairing == "all" and pairs is not None:
         raise UsageError("pairing all takes every pair", hint="use --pairing balanced with a number of pairs")
     if pairing == "active" and study.purpose == "gate":
@@ -129,7 +133,7 @@ def _choose(
     if main is None:
         raise UsageError(f"protocol {study.protocol.name} asks for no winner", hint="use --pairing balanced")
     votes = votes[(votes["kind"] == "real") & (votes["dimension"] == main.id) & votes["excluded"].isna()]
-    votes = votes[votes["winner"].isin(("a", "b", "tie"))]
+    votes = votes[votes["winner"].isin(("a", "b", "tie")) & (votes["model_a"] != votes["model_b"])]
     offered = {model for one in candidates for model in one.couple}
     models = sorted(offered | set(votes["model_a"]) | set(votes["model_b"]))
     covariance, weight = rating_spread(votes, models)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepbench.canonical import sha256_json
-from stepbench.errors import UsageError
+from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.clock import iso
 from stepbench.preferences.errors import StudyError
 from stepbench.preferences.records import Assignment
@@ -83,12 +83,17 @@ def simulate_votes(
         Number of votes given.
 
     Raises:
+        NothingSelectedError: The study has no pairs.
         StudyError: People have voted in this study.
         UsageError: A number out of range, or a model without a strength.
     """
     population.check()
     _refuse_people(study)
     pairs = {row["pair_id"]: row for row in study.pairs().to_dict(orient="records")}
+    if not pairs:
+        raise NothingSelectedError(
+            f"study {study.study_id} has no pairs to vote on", hint="plan them: stepbench prefs plan STUDY RUN RUN"
+        )
     taste = taste_of(population.seed, pairs, strengths, utilities)
     names = [f"simulated-{population.seed}-{number}" for number in range(population.annotators)]
     for name in names:
@@ -164,6 +169,8 @@ def scores_as_utilities(scores: Mapping[tuple[str, str], float], sharpness: floa
 
     Two clips that lie one standard deviation of all clips apart differ by `sharpness` log-odds.
     """
+    if not scores:
+        return {}
     values = np.array(list(scores.values()), dtype=float)
     spread = float(values.std()) or 1.0
     return {key: sharpness * (value - float(values.mean())) / spread for key, value in scores.items()}

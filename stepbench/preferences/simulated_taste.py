@@ -109,6 +109,8 @@ def _utilities(
     utility = {side: taste.utilities[key, side] for side in ("1", "2")}
     for side in ("1", "2"):
         model = pair[f"model_{side}"]
+        if pair["model_1"] == pair["model_2"]:
+            model = f"{model}, seed {pair[f'seed_{side}']}"
         # Halved variance on each clip gives the difference the standard deviation that was asked for.
         utility[side] += taste.effect(population.prompt_sd / np.sqrt(2), "prompt", pair["prompt_id"], model)
         utility[side] += taste.effect(population.annotator_sd / np.sqrt(2), "annotator", annotator, model)

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepbench import __version__
 from stepbench.reporting.model import Report
+from stepbench.spreadsheet import guarded
 
 SCHEMA = 1
 """Version of the JSON form."""
@@ -42,11 +43,6 @@ def csv_text(report: Report) -> str:
     writer.writeheader()
     writer.writerows({key: guarded(value) for key, value in row.items()} for row in _rows(report))
     return text.getvalue()
-
-
-def guarded(value: Any) -> Any:
-    """Texts that a spreadsheet would run as a formula get an apostrophe in front: names come from strangers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from stepbench.errors import UsageError
 from stepbench.executors.local import THIS_PROCESS
 from stepbench.executors.protocol import Executor
 from stepbench.generators.protocol import Generator
+from stepbench.generators.ranks import SharedSource
 from stepbench.provenance import now
 from stepbench.runs.finish import Planned, finish, fold_shards, write_checksums
 from stepbench.runs.folder import RunFolder
@@ -59,7 +60,7 @@ class Work:
 def execute(
     path: Path,
     plan: Plan,
-    source: str | Generator,
+    source: str | Generator | SharedSource,
     generator: Generator,
     *,
     seeds: Sequence[int],

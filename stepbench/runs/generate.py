@@ -14,6 +14,7 @@ from stepbench.errors import IncompleteError
 from stepbench.executors.local import THIS_PROCESS
 from stepbench.executors.protocol import Executor, Lost, Stage
 from stepbench.generators.protocol import Generator
+from stepbench.generators.ranks import SharedSource
 from stepbench.progress import track
 from stepbench.runs.folder import RunFolder
 from stepbench.runs.journal import Journal, RowBuffer, saving
@@ -26,7 +27,7 @@ from stepbench.runs.store_clip import Keep
 def generate_missing(
     folder: RunFolder,
     samples: Sequence[PlannedSample],
-    source: str | Generator,
+    source: str | Generator | SharedSource,
     *,
     executor: Executor = THIS_PROCESS,
     timeout: float | None = None,

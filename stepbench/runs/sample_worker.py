@@ -19,7 +19,9 @@ from typing import Any
 
 from stepbench.costs.energy import EnergyMeter, open_meter
 from stepbench.errors import IncompleteError, Refused, StepbenchError
+from stepbench.executors.protocol import Broken, Lost, Worker
 from stepbench.generators.protocol import Generator
+from stepbench.generators.ranks import OtherRank, RankFailedError, SharedSource
 from stepbench.generators.registry import make_generator
 from stepbench.records import Request, Settings
 from stepbench.runs.clip_origin import origin_text
@@ -50,23 +52,37 @@ class MadeSample:
 
 
 def sample_worker(
-    source: str | Generator,
+    source: str | Generator | SharedSource,
     clips: Path,
     scratch_prefix: str,
     keep: Keep,
     timeout: float | None,
     *,
     alone: bool = False,
-) -> Callable[[SampleTask], MadeSample | IncompleteError]:
-    """A worker with its generator loaded.
+) -> Worker:
+    """A worker with its generator loaded: it takes a `SampleTask` and returns a `MadeSample`, or what ends the run.
 
     Args:
-        source: A generator's spec, or the generator itself in one process.
+        source: A generator's spec, or the generator itself in one process; or what every rank of a worker joins.
         alone: Whether no other worker makes clips on this machine, so that its energy is spent on this one's clips.
     """
-    generator = make_generator(source) if isinstance(source, str) else source
+    shared = isinstance(source, SharedSource)
+    generator = source.join_ranks() if shared else make_generator(source) if isinstance(source, str) else source
+    if isinstance(generator, OtherRank):
+        return generator
     meter = open_meter() if alone else EnergyMeter([])
-    return partial(make_sample, generator, clips, scratch_prefix, keep, timeout, meter=meter)
+    make = partial(make_sample, generator, clips, scratch_prefix, keep, timeout, meter=meter)
+    return partial(_by_ranks, make) if shared else make
+
+
+def _by_ranks(make: Callable[[SampleTask], MadeSample | IncompleteError], task: SampleTask) -> Any:
+    """As `make`, but whatever went wrong, the ranks may no longer be at the same place, and must be started anew."""
+    made = make(task)
+    if isinstance(made, RankFailedError):
+        return Broken(Lost(made.message))
+    if isinstance(made, MadeSample) and made.row["outcome"] != "ok":
+        return Broken(made)
+    return made
 
 
 def make_sample(

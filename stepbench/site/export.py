@@ -19,6 +19,7 @@ from stepbench.runs.journal import saving
 from stepbench.site.content import SiteContent
 from stepbench.site.pages import all_pages
 from stepbench.site.words import Words
+from stepbench.spreadsheet import csv_for_spreadsheets
 
 MARK = "site.json"
 """Says that a folder was written by an export, so that the next one may replace it."""
@@ -91,7 +92,7 @@ def _write_downloads(content: SiteContent, table: dict[str, Any], folder: Path) 
     frames = {"summary": content.board.summary(table_id), "runs": runs, "pairs": content.board.pairs(table_id)}
     for name, frame in frames.items():
         stem = folder / f"{name}-{table_id}"
-        frame.to_csv(f"{stem}.csv", index=False)
+        Path(f"{stem}.csv").write_bytes(csv_for_spreadsheets(frame).encode())
         frame.to_parquet(f"{stem}.parquet", index=False)
         frame.to_json(f"{stem}.json", orient="records", force_ascii=False)
 

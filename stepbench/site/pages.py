@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from stepbench import __version__
 from stepbench.board.tables import SUMMARY_COLUMNS
+from stepbench.board.verdict_words import say
 from stepbench.site.content import SiteContent
 from stepbench.site.drawings import MOST_ROWS, whiskers
+from stepbench.site.history_pages import cost_page, history_page
+from stepbench.site.human_pages import human_pages
+from stepbench.site.render import Renderer, asset
 from stepbench.site.words import Words
 from stepbench.wording import DASH, interval, metric_title, number
 
@@ -32,29 +31,33 @@ _SCRIPT_WORDS = ("play", "previous", "next", "page", "nothing", "no_clip", "not_
 
 def all_pages(content: SiteContent, words: Words) -> Iterator[tuple[str, str]]:
     """(name, text) of every page, style sheet and script."""
-    pages = _Pages(content, words)
-    yield "style.css", _asset("stepbench.reporting", "report.css") + _asset("stepbench.site", "site.css")
-    yield "player.js", _asset("stepbench.reporting", "report.js")
-    yield "table.js", _asset("stepbench.site", "table.js")
-    yield "gallery.js", _asset("stepbench.site", "gallery.js")
+    page = Renderer(content, words)
+    pages = _Pages(page)
+    yield "style.css", asset("stepbench.reporting", "report.css") + asset("stepbench.site", "site.css")
+    yield "player.js", asset("stepbench.reporting", "report.js")
+    yield "table.js", asset("stepbench.site", "table.js")
+    yield "gallery.js", asset("stepbench.site", "gallery.js")
     yield pages.index()
+    yield from human_pages(page)
     yield pages.methods()
     for table in content.tables.values():
         for place in range(max(1, len(table["metric_ids"]))):
             yield pages.overview(table, place)
             yield pages.compare(table, place)
+            yield history_page(page, table, place)
+            yield cost_page(page, table, place)
         yield pages.gallery(table)
         for run in table["runs"]:
             yield pages.run(table, run)
 
 
 class _Pages:
-    def __init__(self, content: SiteContent, words: Words) -> None:
-        self.content, self.words = content, words
+    def __init__(self, page: Renderer) -> None:
+        self.page, self.content, self.words = page, page.content, page.words
 
     def index(self) -> tuple[str, str]:
         tables = [(table, f"{_stem(table)}-0.html") for table in self.content.tables.values()]
-        return self._page("index.html", "index", "board", tables=tables, left_out=self.content.left_out)
+        return self.page("index.html", "index", "board", tables=tables, left_out=self.content.left_out)
 
     def overview(self, table: dict[str, Any], place: int) -> tuple[str, str]:
         """One metric of a table: every run, over all prompts and by category and language."""
@@ -62,12 +65,12 @@ class _Pages:
         rows = _metric_rows(self.content, table, metric_id)
         card = self.content.cards[metric_id] if metric_id else None
         every = [row for row in rows if row["cut"] == "all"]
-        return self._page(
+        return self.page(
             f"{_stem(table)}-{place}.html",
             "overview",
             "board",
             table=table,
-            metrics=self._links(table, _stem(table), place),
+            metrics=self.page.links(table, _stem(table), place),
             card=card,
             title=metric_title(card) if card else "",
             advisories=self.content.advisories.get(metric_id or "", []),
@@ -83,12 +86,12 @@ class _Pages:
         metric_id = table["metric_ids"][place] if table["metric_ids"] else None
         pairs = self.content.board.pairs(table["table_id"], metric_id=metric_id, cut="all") if metric_id else None
         rows = [] if pairs is None else [self._pair(row) for row in pairs.to_dict(orient="records")]
-        return self._page(
+        return self.page(
             f"compare-{table['table_id']}-{place}.html",
             "compare",
             "compare",
             table=table,
-            metrics=self._links(table, f"compare-{table['table_id']}", place),
+            metrics=self.page.links(table, f"compare-{table['table_id']}", place),
             title=metric_title(self.content.cards[metric_id]) if metric_id else "",
             rows=rows,
             downloads=_downloads(table),
@@ -106,7 +109,7 @@ class _Pages:
             "words": {key: self.words(key) for key in _SCRIPT_WORDS},
         }
         name = f"gallery-{table['table_id']}.html"
-        return self._page(
+        return self.page(
             name, "gallery", "gallery", table=table, runs=runs, titles=list(titles.values()), told=json.dumps(told)
         )
 
@@ -120,7 +123,7 @@ class _Pages:
         facts = self.content.facts[run]
         recipe = [(name, facts[name]) for name in _RECIPE if isinstance(facts[name], str) and facts[name]]
         about = self.content.about(run)
-        return self._page(
+        return self.page(
             about["page"], "run", "board", table=table, about=about, rows=rows, recipe=recipe, run_name=run,
             back=f"{_stem(table)}-0.html", groups=list(dict.fromkeys((row["cut"], row["group"]) for row in rows)),
         )  # fmt: skip
@@ -132,7 +135,7 @@ class _Pages:
              self.content.advisories.get(metric_id, []))
             for metric_id, card in self.content.cards.items()
         ]  # fmt: skip
-        return self._page("methods.html", "methods", "methods", cards=cards)
+        return self.page("methods.html", "methods", "methods", cards=cards)
 
     def _pair(self, row: Mapping[Any, Any]) -> dict[str, Any]:
         numbers = {
@@ -142,34 +145,11 @@ class _Pages:
         return {
             "a": self.content.about(row["run_a"]),
             "b": self.content.about(row["run_b"]),
-            "verdict": row["verdict"] if isinstance(row["verdict"], str) else DASH,
+            "verdict": say(row["verdict"], self.words.language) if isinstance(row["verdict"], str) else DASH,
             "interval": interval(row["low"], row["high"]),
             "counts": " / ".join(f"{count:.0f}" for count in counts) if pd.notna(counts[0]) else DASH,
             **{name: (value, number(value)) for name, value in numbers.items()},
         }
-
-    def _links(self, table: dict[str, Any], stem: str, here: int) -> list[tuple[str, str, bool]]:
-        titles = self.content.titles(table).values()
-        return [(title, f"{stem}-{place}.html", place == here) for place, title in enumerate(titles)]
-
-    def _page(self, name: str, template: str, tab: str, **values: Any) -> tuple[str, str]:
-        content, table = self.content, values.get("table")
-        clips = _origin(content.clips_url)
-        text = (
-            _environment()
-            .get_template(f"{template}.html")
-            .render(
-                words=self.words,
-                language=self.words.language,
-                tab=tab,
-                tabs=_tabs(table),
-                version=__version__,
-                info=content.board.info,
-                clips_origin=clips,
-                **values,
-            )
-        )
-        return name, text
 
 
 def _metric_rows(content: SiteContent, table: dict[str, Any], metric_id: str | None) -> list[dict[str, Any]]:
@@ -218,39 +198,3 @@ def _downloads(table: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
 
 def _stem(table: dict[str, Any]) -> str:
     return f"table-{table['table_id']}"
-
-
-def _tabs(table: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if table is None:
-        return [("home", "index.html"), ("methods", "methods.html")]
-    table_id = table["table_id"]
-    return [
-        ("home", "index.html"),
-        ("board", f"table-{table_id}-0.html"),
-        ("compare", f"compare-{table_id}-0.html"),
-        ("gallery", f"gallery-{table_id}.html"),
-        ("methods", "methods.html"),
-    ]
-
-
-def _origin(address: str) -> str:
-    """Scheme and host that the pages may load clips from."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}" if address else ""
-
-
-@cache
-def _asset(package: str, name: str) -> str:
-    return (files(package) / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("stepbench.site"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

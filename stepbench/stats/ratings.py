@@ -160,7 +160,9 @@ def _notes(prompts: int, annotators: int, *, sides_fixed: bool, separable: bool)
     if prompts < 2:
         notes.append("one prompt: nothing can be said about others, so there are no intervals")
     if annotators < FEW_ANNOTATORS:
-        notes.append(f"only {annotators} annotator(s): the intervals hardly speak for other people")
+        notes.append(
+            f"only {annotators} annotator{'s' * (annotators != 1)}: the intervals hardly speak for other people"
+        )
     if sides_fixed:
         notes.append("no pair was ever shown with its sides swapped: side effect and strength cannot be told apart")
     if separable:

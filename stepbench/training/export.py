@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reference_model.errors import CheckpointError
 from reference_model.training.checkpoints import load_state
+from reference_model.training.recipe import TrainingRecipe
 from stepbench.errors import UsageError
 from stepbench.runs.journal import saving
 from stepbench.training.request import PreparedStage, TrainingRequest
@@ -47,10 +48,16 @@ def exported_step(folder: Path) -> int | None:
         return None
 
 
-def is_exported(request: TrainingRequest, step: int) -> bool:
-    """Whether the request's export is there already, of this step and with weights of its type."""
-    folder = request.export
-    return folder is None or (exported_step(folder) == step and _origin(folder).get("dtype") == request.export_dtype)
+def is_exported(request: TrainingRequest, step: int, recipe: TrainingRecipe) -> bool:
+    """Whether the request's export is there already, of this step and recipe and with weights of its type."""
+    if request.export is None:
+        return True
+    origin, settings = _origin(request.export), json.loads(json.dumps(recipe.to_dict()))
+    return (
+        exported_step(request.export) == step
+        and origin.get("dtype") == request.export_dtype
+        and origin.get("recipe") == settings
+    )
 
 
 def _origin(folder: Path) -> dict[str, Any]:
@@ -101,8 +108,13 @@ def copy_other_parts(source: Path, target: Path, *, without: str) -> None:
 
 
 @torch.no_grad()
-def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def fill(model: nn.Module, weights: Mapping[str, Tensor], share: float = 1.0) -> None:
     """Copies weights into the parameters of their names; others stay.
+
+    Args:
+        model: Whose parameters are changed.
+        weights: By name.
+        share: How far the parameters go from where they are to these weights.
 
     Raises:
         CheckpointError: If there is no such parameter.
@@ -112,4 +124,4 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     if unknown:
         raise CheckpointError(f"the checkpoint holds {unknown[0]!r}, which the model does not have")
     for name, value in weights.items():
-        parameters[name].copy_(value)
+        parameters[name].copy_(value if share == 1 else torch.lerp(parameters[name].float(), value.float(), share))

@@ -23,7 +23,10 @@ from reference_model.text.hunyuan_clip import HunyuanClip
 from reference_model.text.step_llm import StepLLM
 from reference_model.text.tokenizers import ClipTokenizer, StepTokenizer
 from reference_model.training.data import step_generator
+from reference_model.training.distributed import world
 from reference_model.training.flow import initialise_transformer
+from reference_model.training.recipe import TrainingRecipe
+from reference_model.training.sharded_start import ShardedStart
 from reference_model.training.text_states import PromptedTransformer
 from reference_model.training.tokenizers import train_clip_tokenizer, train_step_tokenizer
 from reference_model.transformer.model import StepVideoTransformer
@@ -37,16 +40,27 @@ PRESETS: dict[str, Callable[[], Preset]] = {"tiny": tiny}
 
 @dataclass(frozen=True, kw_only=True)
 class StartModel:
-    """A whole model on the CPU. The transformer is float32; the rest has the dtypes of its files, unless asked for."""
+    """A whole model on the CPU. The transformer is float32; the rest has the dtypes of its files, unless asked for.
+
+    Attributes:
+        weights: Cuts the transformer, which has no weights before that, and reads them in parts; None if it has them.
+    """
 
     transformer: StepVideoTransformer
     text_encoder: BilingualTextEncoder
     vae: VideoVAE
     sampling: SamplingConfig
+    weights: ShardedStart | None = None
 
     def prompted(self, *, train_text: bool) -> PromptedTransformer:
         """Transformer and text encoders as one module."""
         return PromptedTransformer(self.transformer, self.text_encoder, train_text=train_text)
+
+    def prompted_on(self, device: torch.device, *, train_text: bool) -> PromptedTransformer:
+        """The same on the device that trains it; a transformer that has no weights yet goes there in parts."""
+        model = self.prompted(train_text=train_text)
+        (model if self.weights is None else self.text_encoder).to(device)
+        return model
 
     def pipeline(self, sampling: SamplingConfig | None = None) -> TextToVideoPipeline:
         """The same modules, ready to make clips."""
@@ -94,17 +108,20 @@ def start_vae(model: str, seed: int) -> VideoVAE:
         return VideoVAE(PRESETS[model]().vae)
 
 
-def load_start(folder: Path, *, vae: Path | None, float_text: bool) -> StartModel:
+def load_start(folder: Path, *, vae: Path | None, float_text: bool, in_parts: torch.device | None = None) -> StartModel:
     """A model folder, perhaps with the VAE of another one.
 
     Args:
         folder: In the released layout.
         vae: Another folder whose VAE is taken.
         float_text: Text encoders in float32, whatever their files hold.
+        in_parts: The transformer is to be trained in parts on this device, and never read whole.
     """
     preset = read_preset(folder)
+    weights = None if in_parts is None else ShardedStart(folder, device=in_parts)
     start = StartModel(
-        transformer=load_transformer(folder, dtype=torch.float32),
+        weights=weights,
+        transformer=weights.transformer() if weights else load_transformer(folder, dtype=torch.float32),
         text_encoder=load_text_encoder(folder, dtype=torch.float32 if float_text else None),
         vae=load_vae(vae or folder),
         sampling=preset.sampling,
@@ -136,6 +153,11 @@ def new_start(preset: Preset, vae: VideoVAE, captions: Iterable[str], tokenizers
             ClipTokenizer(files.clip_vocabulary, preset.clip.max_prompt_tokens),
         )
     return StartModel(transformer=transformer, text_encoder=encoder, vae=vae, sampling=preset.sampling)
+
+
+def device_of_parts(recipe: TrainingRecipe, device: torch.device) -> torch.device | None:
+    """The device, if several processes are to hold a part of the transformer each; else None."""
+    return device if recipe.strategy == "fsdp" and world()[1] > 1 else None
 
 
 _START = 5

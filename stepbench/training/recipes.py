@@ -63,7 +63,10 @@ def tiny_distill() -> DistillRecipe:
 
 
 def tiny_dpo() -> DPORecipe:
-    """`tiny-dpo`: adapters on `tiny`, from votes of a simulated annotator."""
+    """`tiny-dpo`: adapters on `tiny`, from votes of a simulated annotator.
+
+    Half of the change is kept: all of it obeys unseen captions a little better, but draws less like the world.
+    """
     return DPORecipe(
         steps=300,
         batch_size=16,
@@ -73,6 +76,7 @@ def tiny_dpo() -> DPORecipe:
         time_shift=4.0,
         warmup_steps=50,
         ema_decay=0.99,
+        kept_change=0.5,
         log_every=10,
         save_every=100,
         sample_every=100,

@@ -81,7 +81,7 @@ def requested_recipe(request: TrainingRequest, kind: type[TrainingRecipe]) -> Tr
 def _is_finished(request: TrainingRequest, recipe: TrainingRecipe) -> bool:
     """Whether nothing is left to do, so that neither model nor data need be opened."""
     step = steps_done(request.out)
-    if step < recipe.steps or not is_exported(request, step):
+    if step < recipe.steps or not is_exported(request, step, recipe):
         return False
     with _user_errors(request.out):
         check_recipe(recipe, request.out)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reference_model.checkpoint.save import save_pipeline
 from reference_model.training.dpo import DPORecipe, DPOTask
-from reference_model.training.lora import merged, save_adapters
+from reference_model.training.lora import merged, save_adapters, scale_adapters
 from reference_model.training.preference_latents import encode_pairs
 from reference_model.training.preferences import PreferencePair
 from reference_model.training.run_folder import write_recipe
@@ -20,7 +20,7 @@ from stepbench.training.clip_sizes import ClipSize
 from stepbench.training.export import DTYPES, fill
 from stepbench.training.inspect_clips import InspectedClips
 from stepbench.training.launch import main_first, shows_progress
-from stepbench.training.models import StartModel, load_start, trained_folder
+from stepbench.training.models import device_of_parts, load_start, trained_folder
 from stepbench.training.preference_files import divided, read_pairs, refuse_leak
 from stepbench.training.request import PreparedStage, TrainingRequest
 from stepbench.training.run_record import claim_run_folder
@@ -42,7 +42,12 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
         train, test = _open_pairs(request, recipe)
     description = f"{len(train)} pairs, {len(test)} held out, {_digest([*train, *test])}"
     claim_run_folder(request.out, {**request.origin, "data": description})
-    start = _start(request, recipe, folder)
+    start = load_start(
+        folder,
+        vae=request.vae,
+        float_text=recipe.precision == "float32",
+        in_parts=device_of_parts(recipe, device),
+    )
     vae = start.vae.float().to(device)
     with main_first():
         cached, cached_test = (
@@ -50,7 +55,8 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
         )
     example = test[0].winner.read()
     size = ClipSize(example.frames.shape[0], *example.frames.shape[2:])
-    task = DPOTask(start.prompted(train_text=False).to(device), recipe, cached, cached_test)
+    model = start.prompted_on(device, train_text=False)
+    task = DPOTask(model, recipe, cached, cached_test, weights=start.weights)
     prompts = list(dict.fromkeys(pair.prompt for pair in test))
     task.judge = sample_judge(
         start.pipeline(sized(start.sampling, size, example.fps)), prompts, request.samples, world=None
@@ -63,7 +69,10 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
         if recipe.lora_rank:
             # Adds the adapters that the weights belong to.
             DPOTask(model, recipe, [], [])
-        fill(model, weights)
+            fill(model, weights)
+            scale_adapters(whole.transformer, recipe.kept_change)
+        else:
+            fill(model, weights, recipe.kept_change)
         pipeline = whole.pipeline()
         if recipe.lora_rank:
             save_adapters(whole.transformer, target / ADAPTERS_FOLDER)
@@ -93,10 +102,6 @@ def _open_pairs(request: TrainingRequest, recipe: DPORecipe) -> tuple[list[Prefe
         refuse_leak(train, test)
     index.save()
     return train, test
-
-
-def _start(request: TrainingRequest, recipe: DPORecipe, folder: Path) -> StartModel:
-    return load_start(folder, vae=request.vae, float_text=recipe.precision == "float32")
 
 
 def _digest(pairs: Sequence[PreferencePair]) -> str:

@@ -18,7 +18,7 @@ from stepbench.errors import UsageError
 from stepbench.training.clip_sizes import ClipSize
 from stepbench.training.export import DTYPES, fill
 from stepbench.training.launch import main_first, shows_progress
-from stepbench.training.models import PRESETS, StartModel, load_start, model_folder, new_start
+from stepbench.training.models import PRESETS, StartModel, device_of_parts, load_start, model_folder, new_start
 from stepbench.training.moving_shapes import ENDLESS, MovingShapesClips
 from stepbench.training.request import PreparedStage, TrainingRequest
 from stepbench.training.run_record import claim_run_folder
@@ -42,8 +42,10 @@ def prepare(request: TrainingRequest, recipe: FlowRecipe, device: torch.device) 
     claim_run_folder(request.out, {**request.origin, "data": f"{data.description}; {count} encoded"})
     # New tokenizers are trained once and read by all.
     with main_first() if model_folder(request.model) is None else nullcontext():
-        start = _start(request, recipe, data)
-    model, vae = start.prompted(train_text=recipe.train_text).to(device), start.vae.float().to(device)
+        start = _start(request, recipe, data, in_parts=device_of_parts(recipe, device))
+    model, vae = start.prompted_on(device, train_text=recipe.train_text), start.vae.float().to(device)
+    if start.weights is not None:
+        start.weights.cut(model)
     counts = {"train": count, "test": min(recipe.held_out, len(data.test))}
     with main_first():
         train, test = (
@@ -75,11 +77,13 @@ def prepare(request: TrainingRequest, recipe: FlowRecipe, device: torch.device) 
     return PreparedStage(task=FlowTask(model, recipe, train, test, judge), export=export)
 
 
-def _start(request: TrainingRequest, recipe: FlowRecipe, data: TrainingData) -> StartModel:
+def _start(
+    request: TrainingRequest, recipe: FlowRecipe, data: TrainingData, *, in_parts: torch.device | None = None
+) -> StartModel:
     folder = model_folder(request.model)
     if folder is not None:
         float_text = recipe.train_text or recipe.precision == "float32"
-        return load_start(folder, vae=request.vae, float_text=float_text)
+        return load_start(folder, vae=request.vae, float_text=float_text, in_parts=in_parts)
     if request.vae is None:
         raise UsageError(
             f"{request.model} starts from scratch and needs a trained VAE",

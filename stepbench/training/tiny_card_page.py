@@ -30,7 +30,16 @@ _OWN_SETTINGS = {
     "vae": ("kl_weight", "moving_weight", "start_clips", "fan_in_reference"),
     "flow": ("time_sampling", "time_shift", "text_dropout", "train_text"),
     "distill": ("edge_emphasis",),
-    "dpo": ("objective", "beta", "label_smoothing", "time_shift", "lora_rank", "lora_alpha", "lora_layers"),
+    "dpo": (
+        "objective",
+        "beta",
+        "label_smoothing",
+        "time_shift",
+        "lora_rank",
+        "lora_alpha",
+        "lora_layers",
+        "kept_change",
+    ),
 }
 
 

@@ -21,7 +21,8 @@ _DPO = """\
 `tiny` after Video-DPO on pairs of a clip of its own and one of the world. **The preferences come from a simulated
 annotator, not from people: no human voted.** It scores each clip with the ground truth of the moving-shapes world:
 right answers count, and so does a clean outline. So this model shows how the method works from end to end, and nothing
-about what people like. Of the weights, only the transformer is its own.
+about what people like. Its weights lie on the line between those of `tiny` and those of the end of the training
+(`kept_change` of the recipe). Of the weights, only the transformer is its own.
 """
 _WRITTEN = "\nThis page is written by `python -m stepbench.training.tiny_card`.\n"
 INTRODUCTIONS = {BASE: _TINY + _WRITTEN, TURBO: _TURBO + _WRITTEN, PREFERRED: _DPO + _WRITTEN}
@@ -58,7 +59,8 @@ CURVES = {
     BASE: _LEGEND,
     TURBO: _LEGEND,
     PREFERRED: _LEGEND
-    + "The reference is `tiny`: winners above 0 have become less likely, and losers above 0 too, as they should.\n",
+    + "The reference is `tiny`: winners above 0 have become less likely, and losers above 0 too, as they should.\n"
+    "All curves are of the whole change of the weights, of which the model keeps a share.\n",
 }
 
 _LIMITS = (

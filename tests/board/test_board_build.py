@@ -193,7 +193,7 @@ def test_boards_that_cannot_be_read_say_so_and_are_built_anew(runs: Path, tmp_pa
     board = build_board(runs, tmp_path / "board").path
     pointer = json.loads((board / "board.json").read_text(encoding="utf-8"))
     (board / "board.json").write_text(json.dumps({**pointer, "schema": 99}), encoding="utf-8")
-    with pytest.raises(BoardError, match="schema 99, this version reads 2"):
+    with pytest.raises(BoardError, match="schema 99, this version reads 3"):
         open_board(board)
     (board / "board.json").write_text("{", encoding="utf-8")
     with pytest.raises(BoardError, match="not JSON"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stepbench.errors import UsageError
+from stepbench.executors.protocol import Broken, Lost
 from stepbench.runs.score_worker import ScoredClip
 
 
@@ -91,3 +92,46 @@ def score(tasks: Any) -> Any:
         if task.sample_key == "exit":
             os._exit(7)
         yield task, ScoredClip(rows=[{"key": task.sample_key}], seconds=0.0)
+
+
+def make_rank() -> Callable[[Any], Any]:
+    """One of two ranks, which hand each other messages; files in the current folder say what goes wrong with rank 1."""
+    import torch.distributed as dist
+
+    rank = int(os.environ["RANK"])
+    if rank and Path("unfit").exists():
+        raise UsageError("rank 1 has no such model")
+    dist.init_process_group("gloo")
+    return rank_1 if rank else rank_0
+
+
+def rank_0(task: str) -> Any:
+    if task == "environment":
+        return dict(os.environ)
+    if task == "broken":
+        return Broken(Lost("rank 0 says so"))
+    if task == "hang":
+        time.sleep(60)
+    try:
+        return sum_of_ranks()
+    except RuntimeError as error:
+        return Broken(Lost(str(error)))
+
+
+def rank_1(_: None) -> None:
+    if Path("die").exists():
+        Path("die").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if Path("raise").exists():
+        raise ValueError("bad weights")
+    while True:
+        sum_of_ranks()
+
+
+def sum_of_ranks() -> int:
+    import torch
+    import torch.distributed as dist
+
+    total = torch.tensor(int(os.environ["RANK"]))
+    dist.all_reduce(total)
+    return int(total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from stepbench.errors import EnvironmentUnfitError, IncompleteError, UsageError
 from stepbench.executors import ray_crew
 from stepbench.executors.choose import open_executor
 from stepbench.executors.protocol import Lost, Stage
-from stepbench.executors.ray import RayExecutor
+from stepbench.executors.ray import Cluster, RayExecutor
+from stepbench.executors.ray_actors import Outfit
 from stepbench.executors.ray_worker import Place
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
@@ -38,7 +40,12 @@ def toys(workplace, connection):
 
 @pytest.fixture
 def executor(workplace, connection):
-    return RayExecutor(connection, 2, workplace, {Stage.GENERATE: 0, Stage.SCORE: 0})
+    return executor_of(connection, workplace)
+
+
+def executor_of(connection, workplace, *, workers=2, ranks=1, gpus=0.0):
+    cluster = Cluster(connection, {Stage.GENERATE: Outfit(gpus, ranks), Stage.SCORE: Outfit()})
+    return RayExecutor(workers, workplace, lambda: cluster)
 
 
 def results(executor, make_worker, tasks, **options):
@@ -104,8 +111,11 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
         ((_, two),) = opened.run_tasks(toys.make_square, ["gpus"], stage=Stage.GENERATE)
         ((_, one),) = opened.run_tasks(toys.make_square, ["gpus"], stage=Stage.SCORE)
     assert (len(two.split(",")), len(one.split(","))) == (2, 1)
+    with open_executor("ray", folder=workplace, device="cuda", gpus_per_scorer=0.1) as opened:
+        assert opened.cluster().outfits[Stage.SCORE] == Outfit(0.1)
     with open_executor("ray", folder=workplace) as opened:
-        assert opened.gpus == {Stage.GENERATE: 1.0, Stage.SCORE: 0.0}
+        assert opened.cluster().outfits == {Stage.GENERATE: Outfit(1.0), Stage.SCORE: Outfit()}
+        assert opened.cluster() is opened.cluster()
     # A connection that was there before is left alone.
     assert connection.is_initialized()
 
@@ -114,6 +124,16 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
     ("options", "error", "told"),
     [
         ({"name": "ray", "gpus_per_model": 8}, EnvironmentUnfitError, "generate needs 8 GPUs of one machine; none has"),
+        ({"name": "ray", "ranks": 8}, EnvironmentUnfitError, "generate needs 8 GPUs of one machine; none has"),
+        ({"name": "ray", "ranks": 4, "gpus_per_model": 0}, EnvironmentUnfitError, "of 4 processes needs as many cores"),
+        ({"name": "ray", "ranks": 2, "gpus_per_model": 4}, UsageError, "take 2 processes of one GPU each, got --gpus"),
+        (
+            {"name": "ray", "gpus_per_scorer": 1.5},
+            UsageError,
+            "--gpus-per-scorer must be above 0 and at most 1, got 1.5",
+        ),
+        ({"name": "local", "gpus_per_scorer": 0.5}, UsageError, "are for --executor ray"),
+        ({"name": "local", "ranks": 2}, UsageError, "2 processes that share every clip are started by torchrun or by"),
         ({"name": "ray", "gpus_per_model": -1}, UsageError, "--gpus-per-model must be at least 0, got -1"),
         ({"name": "ray", "device": "cuda:1"}, UsageError, "cannot be chosen by number, got 'cuda:1'"),
         ({"name": "ray", "workers": 0}, UsageError, "workers must be at least 1, got 0"),
@@ -122,8 +142,8 @@ def test_workers_hold_the_gpus_of_their_stage(toys, workplace, connection):
     ],
 )
 def test_impossible_options_are_refused(workplace, connection, options, error, told):
-    with pytest.raises(error, match=told), open_executor(folder=workplace, **options):
-        pass
+    with pytest.raises(error, match=told), open_executor(folder=workplace, **options) as opened:
+        opened.cluster()
 
 
 def test_a_run_folder_that_cannot_be_written_is_named(toys, executor, workplace):
@@ -163,7 +183,7 @@ def test_why_a_worker_was_lost(error, out_of_memory, told):
 
 
 def test_memory_that_gave_out_is_not_tried_again(connection, workplace):
-    crew = ray_crew.Crew(connection, abs, Place.here(workplace), gpus=0, timeout=None)
+    crew = ray_crew.Crew(connection, abs, Place.here(workplace), outfit=Outfit(), timeout=None)
     lost = list(crew._lost(ray_crew._Given("task"), connection.exceptions.OutOfMemoryError("memory")))
     assert lost == [("task", Lost(ray_crew.OUT_OF_MEMORY))]
     assert not crew._waiting
@@ -173,3 +193,45 @@ def test_closing_ends_the_actors(toys, executor, connection):
     work = executor.run_tasks(toys.make_square, ["hang", 3], stage=Stage.GENERATE)
     assert next(work) == (3, 9)
     work.close()
+
+
+def test_nothing_to_do_connects_to_nothing(toys, workplace):
+    def never():
+        raise AssertionError("Ray was started")
+
+    assert results(RayExecutor(2, workplace, never), toys.make_square, []) == {}
+
+
+def test_ranks_share_a_machine_and_see_all_its_gpus(toys, connection, workplace):
+    group = executor_of(connection, workplace, workers=1, ranks=2, gpus=2.0)
+    ((_, told),) = results(group, toys.make_rank, ["environment"]).items()
+    assert (told["RANK"], told["LOCAL_RANK"], told["WORLD_SIZE"], told["MASTER_ADDR"]) == ("0", "0", "2", "127.0.0.1")
+    assert 0 < int(told["MASTER_PORT"]) < 2**16
+    assert len(set(told["CUDA_VISIBLE_DEVICES"].split(","))) == 2
+
+
+@pytest.mark.slow
+def test_a_group_of_which_a_rank_is_lost_is_replaced_and_its_task_tried_again(toys, connection, workplace):
+    group = executor_of(connection, workplace, workers=1, ranks=2)
+    (workplace / "die").touch()
+    assert results(group, toys.make_rank, ["sum", "broken"]) == {"sum": 1, "broken": Lost("rank 0 says so")}
+    assert not (workplace / "die").exists()
+    while connection.available_resources().get("CPU") != 3:  # their places are free again
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_what_a_rank_says_is_why_its_task_failed(toys, connection, workplace, monkeypatch):
+    monkeypatch.setattr("stepbench.executors.ray_actors.VERDICT_SECONDS", 0.5)
+    group = executor_of(connection, workplace, workers=1, ranks=2)
+    (workplace / "raise").touch()
+    assert results(group, toys.make_rank, ["hang"]) == {"hang": Lost("rank 1: ValueError: bad weights")}
+
+
+@pytest.mark.slow
+def test_a_rank_that_cannot_be_built_ends_the_work(toys, connection, workplace, monkeypatch):
+    monkeypatch.setattr("stepbench.executors.ray_actors.VERDICT_SECONDS", 0.5)
+    group = executor_of(connection, workplace, workers=1, ranks=2)
+    (workplace / "unfit").touch()
+    with pytest.raises(UsageError, match="rank 1 has no such model"):
+        results(group, toys.make_rank, ["sum"])

@@ -11,13 +11,13 @@ import pytest
 from fake_runs import prompts, run
 from markdown_it import MarkdownIt
 
-from stepbench.errors import IncompleteError
+from stepbench.errors import IncompleteError, NotComparableError
 from stepbench.gate import check
 from stepbench.gate.explain import explain
 from stepbench.gate.junit import junit_xml
 from stepbench.gate.markdown import literal, markdown
 from stepbench.gate.wording import gate_rows, headline, one_line, short
-from stepbench.gate.write import write_reports
+from stepbench.gate.write import write_refusal, write_reports
 
 NASTY = (
     "中文 🙂 a | b `c` <img src=x onerror=alert(1)> [link](javascript:x) ![i](http://evil.example/x.png) @someone #12 "
@@ -239,3 +239,19 @@ def test_a_report_that_cannot_be_saved_is_exit_code_3(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(IncompleteError, match="cannot save"):
         write_reports(result(), junit=tmp_path / "file" / "gate.xml")
+
+
+def test_a_gate_that_cannot_be_held_says_why_in_every_report(tmp_path):
+    error = NotComparableError("runs differ in suite: \x00 <a> | @all", hint="run both on one suite")
+    write_refusal(error, junit=tmp_path / "new" / "gate.xml", markdown=tmp_path / "gate.md")
+    root = parsed((tmp_path / "new" / "gate.xml").read_text("utf-8"))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("1", "0", "1")
+    (problem,) = root.iter("error")
+    assert problem.get("type") == "not_comparable"
+    assert "<a> | @all" in (problem.get("message") or "")
+    assert "hint: run both on one suite" in (problem.text or "")
+    shown = rendered((tmp_path / "gate.md").read_text("utf-8"))
+    assert "no verdict" in shown
+    assert "&lt;a&gt; | @all" in shown
+    with pytest.raises(IncompleteError, match=r"gate\.xml"):
+        write_refusal(error, junit=tmp_path / "gate.md" / "gate.xml")

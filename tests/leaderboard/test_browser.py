@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +22,11 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 from board_runs import NASTY, level, make_run, suite
+from submitted_runs import sum_up
 
 from stepbench.board import build_board
+from stepbench.submissions.limits import MIB, MOST_MIB
+from stepbench.suites.format import write_suite
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -50,13 +55,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     geometry = {"frames": FRAMES, "height": 24, "width": 24, "fps": FPS}
     for name, mean in (("left", 3.0), ("right", 1.0)):
         values = {"shine": level(mean), "wobble": level(mean)}
-        make_run(root / "runs", name, values, on=suite(prompts=2), geometry=geometry, failed=["p1-zh"])
+        sum_up(make_run(root / "runs", name, values, on=suite(prompts=2), geometry=geometry, failed=["p1-zh"]))
+    install_suite(root / "packages")
     board = build_board(root / "runs", root / "board").path
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "stepbench", "leaderboard", "serve", str(board), "--port", str(port)]
-    server = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    place = Path(__file__).parents[2]
+    paths = [str(place), str(root / "packages"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(root / "scratch")}
+    (root / "scratch").mkdir()
+    server = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/_stcore/health", server)
@@ -71,9 +81,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             server.communicate()
 
 
+def install_suite(packages: Path) -> None:
+    """Make the suite of the runs known by name, as a package that brings suites of its own does."""
+    made = suite(prompts=2)
+    write_suite(packages / "toy_suites" / "toys", made.card, made.prompts)
+    (packages / "toy_suites" / "__init__.py").write_text("")
+    about = packages / "toy_suites-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-suites\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[stepbench.suites]\ntoys = toy_suites\n")
+
+
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers."""
-    for _ in range(300):
+    for _ in range(900):
         assert server.poll() is None, "the server has ended"
         try:
             urllib.request.urlopen(url, timeout=5).close()
@@ -146,7 +167,7 @@ def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
     assert pair.locator("output").inner_text() == f"3 / {FRAMES}"
     assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [2, 2]
     page.keyboard.press("End")
-    assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"frame {FRAMES} of {FRAMES}"
+    assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"Frame {FRAMES} / {FRAMES}"
 
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page is wider than a phone"
@@ -199,3 +220,40 @@ def test_filter_sort_follow_a_shared_address_and_download(page: Any, served: Ser
     page.goto(f"{served.address}/compare?lang=zh&runs=right&runs=left")
     page.get_by_role("heading", name="对比").wait_for()
     page.get_by_label("Shine 与 toy:right 的差值及 95 % 区间，共 1 行").wait_for()
+
+
+def test_archives_are_answered_and_nothing_of_them_is_kept(page: Any, served: Served, tmp_path: Path) -> None:
+    runs = served.board.parent / "runs"
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    good, bomb, climber, torn, large = (
+        tmp_path / name for name in ("good.tar.gz", "bomb.zip", "climber.zip", "torn.zip", "large.zip")
+    )
+    with tarfile.open(good, "w:gz") as archive:
+        archive.add(runs / "left", "left")
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run.json", bytes(40 * MIB))
+    with zipfile.ZipFile(climber, "w") as archive:
+        archive.writestr("../../climbed.json", "{}")
+    torn.write_bytes(good.read_bytes()[:100])
+    with large.open("wb") as file:
+        file.truncate((MOST_MIB + 1) * MIB)
+
+    page.goto(f"{served.address}/submit")
+    choose = page.locator("input[type=file]")
+    answers = {
+        good: "left: every check that can be made here passed",
+        bomb: "times its size",
+        climber: "holds the unsafe name",
+        torn: "damaged archive",
+        large: "or smaller",
+    }
+    for archive, answer in answers.items():
+        choose.set_input_files(archive)
+        page.get_by_text(answer).first.wait_for()
+    choose.set_input_files(good)
+    page.get_by_text(answers[good]).wait_for()
+    assert page.get_by_text("suite: passed").is_visible()
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+    scratch = served.board.parent / "scratch"
+    assert list(scratch.iterdir()) == []
+    assert list(served.board.parent.rglob("climbed.json")) == []

@@ -136,7 +136,7 @@ def test_gallery_pairs_two_runs_by_prompt_and_seed(shown: Path):
     for side in first["sides"]:
         assert (side["frames"], side["fps"], side["width"], side["height"]) == (4, 8.0, 16, 16)
         assert (shown / side["url"]).is_file()
-    assert [fact["label"] for fact in first["facts"]] == ["Shine ↑", "Wobble ↓"]
+    assert [fact["label"] for fact in first["facts"]] == ["Shine\N{NO-BREAK SPACE}↑", "Wobble\N{NO-BREAK SPACE}↓"]
     assert [fact["better"] for fact in first["facts"]] == ["left", "left"]
 
 

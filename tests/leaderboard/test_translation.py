@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -47,3 +48,13 @@ def test_the_address_wins_then_the_browser_then_english(asked, locale, language)
 
 def test_placeholders():
     assert placeholders("{n} of {total} {{}}") == {"n", "total"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [*FOLDER.parent.glob("pages/*.py"), *FOLDER.parent.glob("voting/*_page.py"), *FOLDER.parent.glob("*app.py")],
+)
+def test_no_value_stands_alone_in_a_script_of_a_page(script):
+    # Streamlit shows what stands alone in the script that it runs, behind the docstring at its beginning.
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    assert [node.lineno for node in tree.body[1:] if isinstance(node, ast.Expr)] == []

@@ -29,7 +29,7 @@ def test_votes_show_agreement_of_people_and_of_metrics(shown: Path):
     assert {"How far annotators agree", "Which metric predicts these votes"} <= set(titles)
     tables = {tuple(frame.value.columns)[:2]: frame.value for frame in app.dataframe}
     assert "Krippendorff's alpha" in set(tables["dimension", "judgement"]["coefficient"])
-    assert set(tables["dimension", "metric"]["metric"]) == {"shine", "wobble"}
+    assert set(tables["dimension", "metric"]["metric"]) == {"Shine ↑", "Wobble ↓"}
     annotators = tables["annotator", "model"]
     assert {"ann-1", "ann-2", "sim-1 (simulated)"} == set(annotators["annotator"])
 
@@ -53,8 +53,8 @@ def test_history_has_a_timeline_and_the_verdicts_of_gates(shown: Path):
         "last": "regression",
     }
     gates = app.dataframe[1].value
-    assert gates[["verdict", "candidate", "baseline"]].to_numpy().tolist() == [["regression", "last", "best"]]
-    assert "shine: regression" in gates["metrics"][0]
+    assert gates[["said", "candidate", "baseline"]].to_numpy().tolist() == [["regression", "last", "best"]]
+    assert "Shine ↑: regression" in gates["metrics"][0]
     assert gates["reasons"][0]
 
 

@@ -260,6 +260,19 @@ def test_phone_width_keys_and_view(served: Served, people: tuple[Person, Person]
     assert videos.evaluate_all(visible) == ["visible", "visible"]
     page.keyboard.press("ArrowRight")
     assert page.locator(".vote output").inner_text() == "2 / 4"
+    # A and B in turn stand at the same moment.
+    moments = "videos => videos.map(video => Math.floor(video.currentTime * 8))"
+    for _ in range(3):
+        assert videos.evaluate_all(moments) == [1, 1]
+        page.keyboard.press("f")
+        assert sorted(videos.evaluate_all(visible)) == ["hidden", "visible"]
+    page.keyboard.press("g")
+    for way in (lambda: page.keyboard.press("z"), lambda: page.get_by_role("button", name="全画面").click()):
+        way()
+        page.wait_for_function("document.fullscreenElement !== null")
+        assert videos.evaluate_all(visible) == ["visible", "visible"]
+        way()
+        page.wait_for_function("document.fullscreenElement === null")
     assert page.locator(".vote.locked").count() == 1, "stepping is not watching"
     page.keyboard.press("?")
     assert page.get_by_text("同じ位置で A と B を切り替え", exact=True).is_visible()

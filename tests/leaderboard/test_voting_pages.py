@@ -148,10 +148,10 @@ def test_the_organisers_page_shows_the_study_and_names_no_generator(opened: Open
     values = {metric.label: metric.value for metric in app.metric}
     assert (values["Votes"], values["Missing"], values["Annotators"]) == ("4 / 4", "0", "2")
     agreement, quality, rules, invited = (frame.value for frame in app.dataframe)
-    assert agreement["dimension"].tolist() == ["overall"]
+    assert agreement["dimension"].tolist() == ["all in all"]
     assert set(quality["annotator"]) == {study.pseudonym("ann"), study.pseudonym("bob")}
     assert quality["votes"].tolist() == [3, 3]
-    assert dict(zip(rules["rule"], rules["limit"], strict=True))["gold_pass_rate"] == 0.8
+    assert dict(zip(rules["rule"], rules["limit"], strict=True))["passes fewer gold pairs than this share"] == 0.8
     assert len(invited) == 1
     everything = " ".join([str(app), *(frame.value.to_csv() for frame in app.dataframe)])
     assert SECRET not in everything

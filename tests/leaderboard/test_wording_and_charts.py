@@ -45,7 +45,9 @@ def test_tables_with_the_same_words_are_told_apart_by_id():
         "width": None,
         "fps": 8.0,
     }
-    titles = wording.table_titles({"a": table, "b": table, "c": {**table, "seeds": list(range(9))}})
+    titles = wording.table_titles(
+        {"a": table, "b": table, "c": {**table, "seeds": list(range(9))}}, Words("frame", "en")
+    )
     assert titles == {
         "a": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · a",
         "b": "toys 1 · 2 prompts · seeds 0, 1 · 4 frames · 8 fps · b",
@@ -112,7 +114,7 @@ def test_timeline_colours_the_verdicts():
     )
     spec = charts.timeline(rows.iloc[:2], card("shine"), Words("charts", "en")).to_dict()
     (data,) = spec["datasets"].values()
-    assert [row["verdict"] for row in data] == ["pass", "–"]
+    assert [row["verdict"] for row in data] == ["pass", "no gate"]
     assert spec["description"] == "Shine over time: 2 runs with 95 % intervals; higher is better"
 
 
@@ -121,3 +123,14 @@ def test_differences_stand_around_the_line_of_no_difference():
     spec = charts.differences(rows, card("shine"), "base", Words("charts", "en")).to_dict()
     assert spec["layer"][0]["mark"]["type"] == "rule"
     assert spec["layer"][2]["encoding"]["x"]["title"] == ["Difference: Shine", "points, higher is better"]
+
+
+def test_of_many_runs_the_front_and_the_first_others_are_drawn():
+    n = charts.MOST_POINTS + 50
+    rows = pd.DataFrame({"label": range(n), "mean": np.arange(n, 0.0, -1), "seconds": 10.0 + np.arange(n)})
+    # The first run beats all others; the last is as good as none and the fastest, so it stands on the front too.
+    rows.loc[n - 1, "seconds"] = 1.0
+    rows.loc[5, "mean"] = np.nan
+    drawn = charts.front_and_best(rows, card("shine"))
+    assert list(drawn.label) == [0, *range(1, 5), *range(6, charts.MOST_POINTS + 2), n - 1]
+    assert charts.front_and_best(rows.head(20), card("shine")).label.tolist() == [*range(5), *range(6, 20)]

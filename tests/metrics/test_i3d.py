@@ -113,6 +113,14 @@ def test_pools_pad_with_zeros_on_both_sides_as_needed(size, kernel, stride):
     assert torch.equal(max_pool_same(x, kernel, stride), expected)
 
 
+@pytest.mark.parametrize("size", [(1, 1, 1), (2, 7, 5), (4, 14, 14)])
+def test_pooling_an_axis_at_a_time_gives_the_same_maxima(size):
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(5)).to(torch.bfloat16)
+    with torch.no_grad():
+        found = max_pool_same(x, (3, 3, 3), (1, 1, 1))
+    assert torch.equal(found, F.max_pool3d(x, 3, 1, 1))
+
+
 def test_what_is_odd_about_the_padding_goes_behind():
     assert same_padding((16, 224, 15), (7, 7, 7), (2, 2, 2)) == ((2, 2, 3), (3, 3, 3))
     assert same_padding((4, 5, 6), (1, 3, 2), (1, 1, 2)) == ((0, 1, 0), (0, 1, 0))

@@ -49,7 +49,7 @@ CHANGES = {
     "seeds": ("random_feature_distance", {"seeds": 2}, "16f-64-antialias-2seeds"),
     "frames of a random network": ("random_feature_distance", {"frames": 8}, "8f-64-antialias-5seeds"),
     "net": ("lpips", {"net": "squeeze"}, "native-squeeze"),
-    "precision of lpips": ("lpips", {"precision": "bf16"}, "native-alex-bf16"),
+    "precision of lpips": ("lpips", {"precision": "bf16"}, "native-alex-bf16-trunk"),
 }
 
 

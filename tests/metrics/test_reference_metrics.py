@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import clips
 import corpora
 import numpy as np
@@ -12,6 +14,7 @@ from skimage.transform import downscale_local_mean
 
 from metrics.errors import ClipError
 from metrics.functional import capped_frames, ms_ssim, psnr, ssim
+from metrics.functional.pixels import interleaved
 
 REFERENCE = clips.moving(0)
 PAIRS = {
@@ -134,3 +137,21 @@ def test_pairs_must_match(function):
         function(clip, clip.float())
     with pytest.raises(ClipError, match="a reference must be a torch tensor, got NoneType"):
         function(clip, None)
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * 48 * 48, 1 << 30])
+def test_ssim_of_a_frame_does_not_depend_on_how_many_go_together(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    clip = clips.with_noise(REFERENCE, 10)
+    alone = [float(ssim(ours[None, None], theirs[None, None])) for ours, theirs in zip(clip, REFERENCE, strict=True)]
+    monkeypatch.setattr(sys.modules["metrics.functional.ssim"], "_PIXELS_AT_ONCE", at_once)
+    assert float(ssim(clip[None], REFERENCE[None])) == pytest.approx(np.mean(alone), rel=1e-15)
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * 48 * 48, 1 << 30])
+@pytest.mark.parametrize("channel_last", [False, True])
+def test_interleaving_moves_the_channel_and_nothing_else(at_once: int, channel_last: bool, monkeypatch):
+    monkeypatch.setattr(sys.modules["metrics.functional.pixels"], "_PIXELS_AT_ONCE", at_once)
+    clip = REFERENCE[:5, :, :31]
+    if channel_last:
+        clip = clip.contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(interleaved(clip), clip.permute(0, 2, 3, 1).numpy())

@@ -26,6 +26,10 @@ def test_data_frames_dicts_and_either_spelling_give_the_same_pairs() -> None:
     assert not any(word in pair.pair_id for pair in from_dicts for word in ("m", "n", "toy"))
 
 
+def test_two_clips_of_one_model_are_a_pair() -> None:
+    assert read_pairs([ROW | {"model_2": "m"}, ROW | {"model_2": "m", "clip_2": "x.mp4", "seed_1": 3, "seed_2": 4}])
+
+
 def test_numbers_of_data_frames_become_plain_ones_and_gaps_none() -> None:
     frame = pd.DataFrame([ROW | {"seed_1": 3, "fps_1": 8}, ROW | {"prompt_id": "q", "seed_1": np.nan, "fps_1": np.nan}])
     first, second = read_pairs(frame)
@@ -45,7 +49,8 @@ def test_numbers_of_data_frames_become_plain_ones_and_gaps_none() -> None:
         ({"kind": "gold"}, "a gold pair says which clip"),
         ({"kind": "repeat"}, "a repeat says which pair"),
         ({"expected": "a"}, 'expected must be "1" or "2"'),
-        ({"model_2": "m"}, "model 'm' is compared with itself"),
+        ({"model_2": "m", "clip_2": "x.mp4"}, "a clip of model 'm' is compared with itself"),
+        ({"model_2": "m", "clip_2": "x.mp4", "seed_1": 3, "seed_2": 3}, "a clip of model 'm' is compared with itself"),
         ({"target_votes": 0}, "target_votes must be at least 1, got 0"),
         ({"propensity": 0.0}, "propensity must be above 0"),
         ({"pair_id": "x" * 101}, "pair_id must have 1 to 100 characters"),

@@ -13,11 +13,15 @@ from toy_runs import toy_run, toy_suite
 
 from stepbench.errors import NotComparableError, NothingSelectedError, UsageError
 from stepbench.preferences import Study
+from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.errors import StudyError
 from stepbench.preferences.gold import DAMAGES, VISIBLE
 from stepbench.preferences.metric_taste import metric_utilities
+from stepbench.preferences.monitor import win_rates
 from stepbench.preferences.plan import plan_study
 from stepbench.preferences.protocol import load_protocol
+from stepbench.preferences.ratings.study_ratings import rate_study
+from stepbench.preferences.simulate import Population, simulate_votes
 from stepbench.runs.run import Run, open_run
 from stepbench.video import read_clip
 
@@ -127,7 +131,7 @@ def test_active_plans_store_their_chances(study: Study, runs: dict[str, Run]) ->
     assert added.propensity.between(0.2 / 32, 0.999).all()
     with pytest.raises(UsageError, match="active pairing needs a number"):
         plan_study(study, three, pairing="active")
-    with pytest.raises(UsageError, match="pairing must be all, balanced or active"):
+    with pytest.raises(UsageError, match="pairing must be one of all, balanced, active, seeds, got"):
         plan_study(study, three, pairing="random")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="pairing all takes every pair"):
         plan_study(study, three, pairing="all", pairs=3)
@@ -212,3 +216,42 @@ def _scored(run: Run, root: Path, direction: str, *, best: str, version: int = 1
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "scores" / f"{metric_id}.jsonl").write_text(text, encoding="utf-8")
     return open_run(folder)
+
+
+def test_two_seeds_of_one_run(study: Study, runs: dict[str, Run]) -> None:
+    report = plan_study(study, [runs["north"]], pairing="seeds")
+    assert (report.real, report.models) == (6, ("toy:north",))
+    real = study.pairs().query("kind == 'real'")
+    assert set(zip(real.seed_1, real.seed_2, strict=True)) == {(0, 1)}
+    assert (real.model_1 == real.model_2).all()
+    assert (real.clip_1 != real.clip_2).all()
+    with pytest.raises(NothingSelectedError, match="all 6 pairs of these runs are planned already"):
+        plan_study(study, [runs["north"]], pairing="seeds")
+    assert plan_study(study, [runs["north"], runs["south"]], pairing="seeds", pairs=6).models == (
+        "toy:north",
+        "toy:south",
+    )
+    simulate_votes(study, Population(annotators=4))
+    votes = study.votes()
+    assert len(set(votes[votes.kind == "real"].winner)) > 1
+    assert win_rates(votes, study.pairs(), study.protocol).empty, "votes between two clips of one model rate no model"
+    ratings = rate_study(votes, rng=np.random.default_rng(0))
+    assert ratings.comparable
+    assert ratings.dimensions[0].problem == "no vote is between two models, so there is nothing to rate"
+    alpha = ratings.agreement.iloc[0]
+    assert (alpha["coefficient"], alpha["items"]) == ("Krippendorff's alpha", 12)
+    told = agreement_table(votes, study.protocol, rng=np.random.default_rng(0)).iloc[0]
+    assert told["alpha"] == alpha["value"], "whichever side a clip stood on"
+
+
+def test_active_pairing_leaves_votes_between_two_seeds_aside(study: Study, runs: dict[str, Run]) -> None:
+    plan_study(study, [runs["north"]], pairing="seeds")
+    simulate_votes(study, Population(annotators=2))
+    assert plan_study(study, [runs["north"], runs["south"]], pairing="active", pairs=4).real == 4
+
+
+def test_one_seed_has_no_other_to_be_compared_with(study: Study, runs: dict[str, Run]) -> None:
+    with pytest.raises(NothingSelectedError, match=r"twin-1 have no pair to judge \(one seed per prompt\)"):
+        plan_study(study, [runs["twin-1"]], pairing="seeds")
+    with pytest.raises(UsageError, match="compares one or more different runs, got none"):
+        plan_study(study, [], pairing="seeds")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from study_pairs import pair_rows
 
-from stepbench.errors import UsageError
+from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences import Study
 from stepbench.preferences.agreement_table import agreement_table
 from stepbench.preferences.errors import StudyError
@@ -96,6 +96,11 @@ def test_what_cannot_be_simulated_is_refused(make_study: Make) -> None:
     study.vote(study.next_pair("ann"), "a")
     with pytest.raises(StudyError, match="has 1 judgements of people"):
         simulate_votes(study, Population())
+
+
+def test_a_study_without_pairs_has_nothing_to_vote_on(make_study: Make) -> None:
+    with pytest.raises(NothingSelectedError, match="has no pairs to vote on"):
+        simulate_votes(make_study(pairs=None), Population(), utilities=scores_as_utilities({}, 2.0))
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,29 @@ def test_a_cluster_that_does_not_answer(stepbench, make_suite, address, code, to
     assert told in ended.err
 
 
+@needs_ray
+def test_a_machine_that_is_too_busy_to_start_ray(stepbench, make_suite, monkeypatch):
+    import ray
+
+    def slow(**_):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", slow)
+    make_suite("one")
+    ended = stepbench("run", "-M", "python:toy_generators:noise", "-t", "mini", "--executor", "ray")
+    assert ended.code == 12
+    assert "Ray cannot be reached at this machine: Exception: The current node timed out during startup." in ended.err
+
+
+def test_a_complete_run_starts_no_ray(stepbench, make_suite, monkeypatch):
+    make_suite("one")
+    run = ["run", "-M", "python:toy_generators:noise", "-t", "mini", *SCORED, "--run-id", "r"]
+    assert stepbench(*run).code == 0
+    monkeypatch.setitem(sys.modules, "ray", None)
+    ended = stepbench(*run, "--executor", "ray", "--ray-address", "127.0.0.1:1")
+    assert ended.code == 0, ended.err
+
+
 def test_options_of_ray_without_ray_are_refused(stepbench, make_suite):
     make_suite("one")
     run = ["run", "-M", "python:toy_generators:noise", "-t", "mini"]

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "board"))
 
 from board_runs import level, make_run, suite
+from board_votes import fallen_behind, votes
 from hostile_names import EVIL
 
 from stepbench.board import build_board
@@ -25,13 +26,15 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     kept: dict = {"on": suite(prompts=4), "geometry": GEOMETRY}
     make_run(root / "runs", "best", {"shine": level(5.0, 1), "wobble": level(1.0, 1)}, **kept)
-    make_run(root / "runs", "evil", {"shine": level(3.0, 2), "wobble": level(2.0, 2)}, generator=EVIL, **kept)
+    make_run(root / "runs", "second", {"shine": level(3.0, 2), "wobble": level(2.0, 2)}, generator=EVIL, **kept)
     last = {"shine": level(1.0, 4), "wobble": level(3.0, 4)}
     make_run(root / "runs", "last", last, failed=["p1-en"], refused=["p2-zh"], **kept)
     withdraw(root / "runs" / "last", "wrong <b>weights</b>")
     (root / "runs" / "broken").mkdir()
     (root / "runs" / "broken" / "run.json").write_text("{")
-    build_board(root / "runs", root / "board")
+    fallen_behind(root / "runs")
+    votes(root)
+    build_board(root / "runs", root / "board", studies=root / "studies")
     return root / "board"
 
 

@@ -83,3 +83,9 @@ def test_the_board_is_filtered_and_sorted_and_clips_play_in_step(page: Any) -> N
     page.get_by_label("Search prompts").fill("NUMBER 1")
     assert page.locator("#pairs .pair").count() == 1
     assert "Failed: RuntimeError: no <b>luck</b>" in page.locator(".reason").inner_text()
+
+    for name in ("History", "Quality against cost", "Human votes"):
+        page.get_by_role("navigation", name="Leaderboard").get_by_role("link", name=name).click()
+        page.get_by_role("heading", level=1, name=name).wait_for()
+        assert page.locator("svg .mark").count() >= 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than a phone"

@@ -14,9 +14,10 @@ from board_runs import NASTY
 from bs4 import BeautifulSoup
 from hostile_names import EVIL
 
-from stepbench.board import BoardError, build_board, open_board
+from stepbench.board import BoardError, build_board, open_board, vote_tables
 from stepbench.errors import ExitCode, UsageError
 from stepbench.site import export_site
+from stepbench.site.drawings import LOOKS, verdict_marker
 from stepbench.site.words import LANGUAGES, all_texts
 
 
@@ -65,7 +66,7 @@ def test_compare_pages_hold_all_pairs(site: Path, board: Path):
 
 def test_strangers_texts_stay_texts_and_pages_ask_for_nothing(site: Path):
     pages = list(site.glob("*.html"))
-    assert len(pages) == 1 + 1 + 2 * 2 + 1 + 3
+    assert len(pages) == 1 + 1 + 1 + 4 * 2 + 1 + 3
     for path in pages:
         page = read(path)
         assert "49" not in page.title.get_text()
@@ -86,6 +87,44 @@ def test_withdrawn_runs_are_struck_through_with_the_reason(site: Path):
     struck = read(first(site, "table-*-0.html")).select_one("tr.withdrawn")
     assert struck.select_one("s").get_text() == "toy:last (withdrawn)"
     assert "wrong <b>weights</b>" in struck.get_text()
+
+
+def test_withdrawn_runs_have_no_rank_and_leave_those_of_others_as_they_were(board: Path, site: Path):
+    for metric, rows in open_board(board).summary(cut="all").groupby("metric_id"):
+        ranks = rows.set_index("run")["rank"]
+        assert ranks["last"] == "", metric
+        assert set(ranks[["best", "second"]]) <= {"1", "2", "1–2"}, metric
+        assert set(rows.n_ranked) == {2}, metric
+    cost = read(first(site, "cost-*-0.html"))
+    assert len(cost.select("svg .mark")) == 2
+    assert "toy:last" in cost.select_one("tr.withdrawn s").get_text()
+
+
+def test_human_votes_stand_on_a_page_of_their_own(site: Path, board: Path):
+    page = read(site / "human.html")
+    (study,) = open_board(board).studies()
+    assert "Simulated: 8 of 24 judgements" in page.get_text()
+    ratings, duels, annotators, agreement, metrics = page.select("table")
+    wanted = vote_tables.rating_rows(study, "overall")
+    assert [row.select("td")[1].get_text() for row in ratings.select("tbody tr")] == wanted.rating.tolist()
+    assert [row.select("th, td")[4].get_text() for row in duels.select("tbody tr")] == [
+        row["win_rate"] for row in vote_tables.duel_rows(study, "overall").to_dict("records")
+    ]
+    assert "sim-1 (simulated)" in annotators.get_text()
+    assert "Krippendorff's alpha" in agreement.get_text()
+    assert {row.select("td")[0].get_text() for row in metrics.select("tbody tr")} == {"Shine ↑", "Wobble ↓"}
+    assert len(page.select("svg line.whisker")) == 2
+
+
+def test_history_has_runs_and_verdicts_of_gates(site: Path):
+    page = read(first(site, "history-*-0.html"))
+    runs, gates = page.select("table")
+    assert len(runs.select("tbody tr")) == len(page.select("figure svg .mark")) == 3
+    assert [one.get_text(strip=True) for one in page.select(".legend li")] == ["regression", "no gate"]
+    (gate,) = gates.select("tbody tr")
+    assert [cell.get_text() for cell in gate.select("th, td")][1:4] == ["regression", "last", "best"]
+    assert "Shine ↑: regression" in gate.get_text()
+    assert runs.select_one(".tone.worse").get_text() == "Withdrawn: wrong <b>weights</b>"
 
 
 def test_runs_that_are_left_out_are_named_with_the_reason(site: Path):
@@ -185,7 +224,7 @@ def test_addresses_of_clips_are_checked(board: Path, tmp_path: Path, address: st
 def test_export_from_the_command_line(stepbench: Callable[..., Any], board: Path, tmp_path: Path):
     ended = stepbench("leaderboard", "export", board, "-o", tmp_path / "site", "--lang", "ja", "--json")
     (record,) = ended.records()
-    assert record["pages"] == 10
+    assert record["pages"] == 15
     assert record["largest"] < 60_000
     assert stepbench("leaderboard", "export", tmp_path, "-o", tmp_path / "site2").code == ExitCode.USAGE
 
@@ -197,3 +236,10 @@ def test_pages_of_very_many_runs_leave_categories_to_the_runs_own_pages(
     site = export_site(board, tmp_path / "site").path
     assert {row["data-cut"] for row in read(first(site, "table-*-0.html")).select("tbody tr")} == {"all:"}
     assert "category:animals" in {row["data-cut"] for row in read(first(site, "run-*.html")).select("tbody tr")}
+
+
+def test_markers_of_verdicts_differ_in_colour_and_in_shape():
+    markers = [BeautifulSoup(verdict_marker(verdict, verdict or "none")[0], "html.parser") for verdict in LOOKS]
+    shapes = [mark.select_one(".mark") for mark in markers]
+    assert len({shape["class"][1] for shape in shapes}) == len(LOOKS)
+    assert len({(shape.name, shape.get("points")) for shape in shapes}) == len(LOOKS)

@@ -236,7 +236,7 @@ def test_no_votes_and_one_vote_have_an_answer():
 def test_few_annotators_are_noted():
     votes = ballots(("x", "y", "a", 20), ("y", "x", "a", 20)).assign(annotator="only me")
     assert (
-        "only 1 annotator(s): the intervals hardly speak for other people"
+        "only 1 annotator: the intervals hardly speak for other people"
         in bradley_terry(votes, rng=rng()).attrs["notes"]
     )
 

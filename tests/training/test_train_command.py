@@ -137,6 +137,31 @@ def test_two_processes_under_torchrun(python_m_stepbench, vae, workplace, strate
 
 
 @pytest.mark.slow
+def test_a_transformer_that_two_processes_read_in_parts(python_m_stepbench, model, workplace):
+    def words(out: str, *settings: str, steps: int = 2) -> list[str]:
+        given = ["--model", model, "--data", "moving-shapes", "--sizes", "17x32x32", "--device", "cpu", "--limit", "4"]
+        chosen = [*SETTINGS, f"steps={steps}", "gradient_checkpointing=true", "precision=float32", *settings]
+        return ["train", "flow", "--out", out, *map(str, given), "--samples", "1", *(f"--set={one}" for one in chosen)]
+
+    result = subprocess.run(
+        [*TORCHRUN, *words("two", "strategy=fsdp")], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    ended = python_m_stepbench(*words("one"))
+    assert ended.code == 0, ended.err
+    one, two = averaged(workplace / "one"), averaged(workplace / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-4)
+    # What two have begun one goes on with, and the other way round.
+    assert python_m_stepbench(*words("two", steps=3)).code == 0
+    result = subprocess.run(
+        [*TORCHRUN, *words("one", "strategy=fsdp", steps=3)], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
 def test_a_mistake_under_torchrun_is_told_once(vae, workplace):
     write_clips(workplace / "clips", {"a.mkv": noise_clip(1, 5), "b.mkv": noise_clip(2)})
     words = vae("run", "steps=2", "held_out=1", data="clips")

@@ -227,6 +227,22 @@ def test_preferences_with_adapters_and_without(train, preferences, model, tmp_pa
         assert loss.items() <= recipe.items()
 
 
+@pytest.mark.parametrize("rank", [2, 0])
+def test_a_share_of_what_preferences_changed(train, preferences, model, tmp_path, rank):
+    export, settings = tmp_path / "e", ("batch_size=4", f"lora_rank={rank}")
+    weights = [load_transformer(model).float().state_dict()]
+    for share in (0.25, 1.0):
+        # The second call trains no step: it exports the same run anew.
+        kept = (*settings, f"kept_change={share}")
+        ended = train("dpo", "a", *kept, data=str(preferences), export=export, export_dtype="float32")
+        weights.append(load_transformer(export).state_dict())
+    assert ended.steps_now == 0
+    base, part, whole = weights
+    assert any(not torch.equal(whole[name], base[name]) for name in base)
+    for name, value in part.items():
+        torch.testing.assert_close(value, base[name] + 0.25 * (whole[name] - base[name]), rtol=1e-5, atol=1e-7)
+
+
 def test_a_reference_that_has_changed_meanwhile_is_noticed(train, preferences, model, tmp_path):
     settings = ("batch_size=4", "lora_rank=0")
     started = shutil.copytree(model, tmp_path / "base")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reference_model.training.dpo import DPORecipe
+from reference_model.training.flow import FlowRecipe
 from reference_model.training.vae import VAERecipe
 from stepbench.cli import train as command
 from stepbench.training.manifest import _Row
@@ -45,7 +47,9 @@ def test_a_page_without_marks_is_refused(tables):
 def test_settings_that_may_change_are_named():
     sentence = re.search(r"A run that goes on may have other values of (.*?)\. Any other", PAGE, re.DOTALL)
     assert sentence is not None
-    assert set(re.findall(r"`(\w+)`", sentence[1])) - {"vae"} == VAERecipe.MAY_CHANGE
+    assert set(re.findall(r"`(\w+)`", sentence[1])) - {"vae", "flow", "dpo"} == DPORecipe.MAY_CHANGE
+    assert {"kept_change"} == DPORecipe.MAY_CHANGE - VAERecipe.MAY_CHANGE
+    assert VAERecipe.MAY_CHANGE == FlowRecipe.MAY_CHANGE
 
 
 def test_keys_of_the_manifest_are_named():

@@ -10,6 +10,10 @@ from typing import Any
 
 from streamlit.components.v2 import component
 
+from leaderboard.language import words
+
+_WORDS = ("back", "forward", "play", "pause", "frame", "speed", "loop", "score", "unplayable")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
@@ -63,12 +67,15 @@ def video_pair(
         key: Unique on the page; the same key with the same clips keeps playing through a rerun.
         facts: Rows of the table beside the clips.
     """
+    word = words("player")
     data: dict[str, Any] = {
         "sides": [asdict(left), asdict(right)],
         "prompt": prompt,
         "language": language,
         "heading": heading,
         "facts": [asdict(fact) for fact in facts],
+        "label": word("label", heading=heading, left=left.title, right=right.title),
+        "words": {key: word(key) for key in _WORDS},
     }
     _component()(key=key, data=data)
 

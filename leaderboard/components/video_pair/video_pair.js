@@ -51,8 +51,8 @@ function takeKey(event, { toggle, step, toFirst, toLast, changeSpeed, switchLoop
 }
 
 function fillTexts(root, data) {
-  const names = data.sides.map((side) => side.title).join(" and ");
-  root.setAttribute("aria-label", `${data.heading}: clips of ${names}. Space plays, arrow keys step by frame.`);
+  wordControls(root, data.words);
+  root.setAttribute("aria-label", data.label);
   root.querySelector(".heading").textContent = data.heading;
   const prompt = root.querySelector(".prompt");
   prompt.textContent = data.prompt;

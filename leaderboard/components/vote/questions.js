@@ -7,13 +7,16 @@ function startQuestions(root, data, on, changed) {
   const { words } = data;
   const answers = new Map();
   // One item per answer to give, in the order in which keys fill them.
-  const items = data.questions.flatMap((question) =>
-    question.form === "pairwise" ? [{ question, side: null }] : ["a", "b"].map((side) => ({ question, side })),
-  );
+  // Where clips are rated alone, all about the first comes before anything about the second.
+  const items = data.alone
+    ? ["a", "b"].flatMap((side) => data.questions.map((question) => ({ question, side })))
+    : data.questions.flatMap((question) =>
+        question.form === "pairwise" ? [{ question, side: null }] : ["a", "b"].map((side) => ({ question, side })),
+      );
   const buttons = [];
   let active = 0;
   let open = false;
-  const form = { touched: false, setOpen, complete, answers: collect, remarks, clear, take, back };
+  const form = { touched: false, side: () => items[active].side, setOpen, complete, answers: collect, remarks, clear, take, back };
 
   const fieldsets = data.questions.map((question) => {
     const set = document.createElement("fieldset");
@@ -25,6 +28,7 @@ function startQuestions(root, data, on, changed) {
   });
   root.querySelector(".questions").replaceChildren(...fieldsets);
   root.classList.toggle("rated", data.questions.length > 1);
+  root.classList.toggle("alone", data.alone);
   const chips = fillReasons(root, data, on);
 
   function add(question, side, value, text, name) {
@@ -32,7 +36,10 @@ function startQuestions(root, data, on, changed) {
     button.type = "button";
     if (name) button.setAttribute("aria-label", name);
     if (side === null) label(button, text, PAIR_CAPS[value]);
-    else button.textContent = text;
+    else {
+      button.textContent = text;
+      button.classList.add(`of-${side}`);
+    }
     const item = items.findIndex((one) => one.question === question && one.side === side);
     on(button, "click", () => put(item, value));
     buttons.push({ button, item, value });
@@ -54,8 +61,8 @@ function startQuestions(root, data, on, changed) {
       const value = place + 1;
       const meaning = Object.assign(document.createElement("span"), { textContent: anchor });
       const button = (side) =>
-        add(question, side, value, String(value), `${side.toUpperCase()}: ${value}, ${anchor}`);
-      return [button("a"), meaning, button("b")];
+        add(question, side, value, String(value), `${data.alone ? "" : `${side.toUpperCase()}: `}${value}, ${anchor}`);
+      return data.alone ? [button("a"), button("b"), meaning] : [button("a"), meaning, button("b")];
     });
     grid.append(...head, ...rows);
     return grid;
@@ -74,6 +81,7 @@ function startQuestions(root, data, on, changed) {
   }
 
   function draw() {
+    root.dataset.side = data.alone ? items[active].side : "";
     for (const { button, item, value } of buttons) {
       button.disabled = !open;
       button.setAttribute("aria-pressed", String(answers.get(item) === value));

@@ -31,6 +31,7 @@ function startVote(root, data, send) {
   const player = startPlayer(root, data);
   const { on, clips, actions } = player;
   const view = startView(part(".player"), on);
+  part(".flip").hidden = data.alone;
   const playable = clips.length === 2;
   const watches = clips.map((clip) => watchClip(clip, on, view.inSight, refresh));
   const form = startQuestions(root, data, on, refresh);
@@ -40,25 +41,40 @@ function startVote(root, data, send) {
   let undo = false;
   let attempt = data.attempt;
   let retry = 0;
+  let turn = null; // which clip is rated alone
   let active = true; // since the last sign of life
 
   function watched() {
     return playable && watches.every(({ state }) => state.done);
   }
 
+  // Whether what the questions in turn are about was watched: both clips, or the one that is rated alone.
+  function inTurn() {
+    return playable && (data.alone ? watches[turn].state.done : watched());
+  }
+
+  function turnTo(place) {
+    if (turn === place) return;
+    turn = place;
+    actions.toFirst?.();
+    view.show(place);
+  }
+
   function refresh() {
     active = true;
-    const open = watched() && !sent;
+    if (data.alone) turnTo(form.side() === "a" ? 0 : 1);
+    const open = inTurn() && !sent;
     form.setOpen(open);
     if (form.touched) skipped = false;
-    sendButton.disabled = sent || !(skipped || (open && form.complete()));
+    sendButton.disabled = sent || !(skipped || (open && watched() && form.complete()));
     skipButton.hidden = !data.skip;
     skipButton.disabled = sent;
     skipButton.setAttribute("aria-pressed", String(skipped));
     undoButton.hidden = !undo;
     undoButton.disabled = sent;
     const shares = watches.map(({ state }) => Math.floor(100 * (state.done ? 1 : state.share)));
-    lock.textContent = !playable ? words.broken : watched() ? words.open : fill(words.watch_first, shares);
+    const [asked, first] = data.alone ? [words.open_alone, words.watch_alone] : [words.open, words.watch_first];
+    lock.textContent = !playable ? words.broken : inTurn() ? asked : fill(first, data.alone ? [shares[turn]] : shares);
     root.classList.toggle("locked", !open);
   }
 
@@ -112,8 +128,7 @@ function startVote(root, data, send) {
       l: actions.switchLoop,
       "-": () => actions.changeSpeed?.(-1),
       "+": () => actions.changeSpeed?.(1),
-      f: view.flip,
-      g: view.sideBySide,
+      ...(data.alone ? {} : { f: view.flip, g: view.sideBySide }),
       z: view.fullScreen,
       s: skip,
       u: takeBack,
@@ -175,7 +190,7 @@ function startView(player, on) {
   on(flipButton, "click", flip);
   on(player.querySelector(".full"), "click", fullScreen);
   const inSight = (video) => document.visibilityState === "visible" && !video.closest("figure").matches(".away");
-  return { flip, sideBySide, fullScreen, inSight };
+  return { show, flip, sideBySide, fullScreen, inSight };
 }
 
 function fillWords(root, data) {
@@ -185,11 +200,7 @@ function fillWords(root, data) {
   const prompt = root.querySelector(".prompt");
   prompt.textContent = data.prompt;
   prompt.lang = data.language ?? "";
-  for (const element of root.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
-  for (const element of root.querySelectorAll("[data-word]")) {
-    element.setAttribute("aria-label", words[element.dataset.word]);
-    element.title = words[element.dataset.word];
-  }
+  wordControls(root, words);
   label(root.querySelector(".send"), words.send, "Enter");
   label(root.querySelector(".skip"), words.skip, "S");
   label(root.querySelector(".undo"), words.undo, "U");
@@ -217,7 +228,7 @@ function label(button, text, key) {
 }
 
 function fill(text, [a, b]) {
-  return text.replace("%a", String(a)).replace("%b", String(b));
+  return text.replace("%a", String(a)).replace("%b", String(b ?? ""));
 }
 
 // Not `crypto.randomUUID`: browsers offer that on https and on this machine alone.

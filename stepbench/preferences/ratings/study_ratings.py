@@ -64,8 +64,8 @@ class StudyRatings:
 
     @property
     def comparable(self) -> bool:
-        """Whether every dimension has a common scale."""
-        return not any(found.problem for found in self.dimensions)
+        """Whether all models that votes compare share a scale, in every dimension."""
+        return not any(found.problem for found in self.dimensions if len(found.head_to_head))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One flat record per row of every table; `table` says which, `simulated_votes` how many votes are a program's.

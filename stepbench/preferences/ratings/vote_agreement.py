@@ -74,7 +74,7 @@ def turned(pair_ids: Table, first: Table, second: Table) -> Table:
 
     Args:
         pair_ids: Of each vote.
-        first: A name of the clip on the left, or of its model.
+        first: A name of the clip on the left, see `clip_names`.
         second: The same of the clip on the right.
     """
     toss = {pair: hashlib.sha256(str(pair).encode()).digest()[0] % 2 == 1 for pair in pair_ids.unique()}
@@ -83,7 +83,7 @@ def turned(pair_ids: Table, first: Table, second: Table) -> Table:
 
 def _pair_items(pairwise: Table) -> Table:
     """One row per verdict: item, annotator, value. Clips, not models, are told apart: both may be of one model."""
-    swapped = turned(pairwise["pair_id"], _clips(pairwise, "a"), _clips(pairwise, "b"))
+    swapped = turned(pairwise["pair_id"], clip_names(pairwise, "a"), clip_names(pairwise, "b"))
     left, right = np.where(swapped, "2", "1"), np.where(swapped, "1", "2")
     is_a, is_b = pairwise["winner"] == "a", pairwise["winner"] == "b"
     outcome = pd.Series(np.select([is_a, is_b], [left, right], pairwise["winner"].astype(str)), index=pairwise.index)
@@ -91,11 +91,11 @@ def _pair_items(pairwise: Table) -> Table:
 
 
 def _clip_items(ratings: Table) -> Table:
-    clip = _clips(ratings, "a").where(ratings["rated_clip"] == "a", _clips(ratings, "b"))
+    clip = clip_names(ratings, "a").where(ratings["rated_clip"] == "a", clip_names(ratings, "b"))
     return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
 
 
-def _clips(votes: Table, side: str) -> Table:
+def clip_names(votes: Table, side: str) -> Table:
     """A name for the clip on one side of each vote, from what is known of it."""
     known = [votes[f"{name}_{side}"].astype(object).fillna("").astype(str) for name in ("model", "clip", "clip_sha256")]
     return known[0] + " " + known[1] + " " + known[2]

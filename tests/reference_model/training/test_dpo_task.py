@@ -247,6 +247,8 @@ def test_text_encoders_that_are_trained_are_refused():
         ({"winner_weight": -1.0}, "winner_weight must not be negative, got winner_weight=-1.0"),
         ({"lora_rank": -1}, "lora_rank must not be negative"),
         ({"lora_alpha": 0.0}, "lora_alpha must be above 0"),
+        ({"kept_change": 0.0}, "kept_change must be above 0, and at most 1, got kept_change=0.0"),
+        ({"kept_change": 1.01}, "kept_change must be above 0, and at most 1"),
         ({"lora_layers": ()}, "lora_layers are some of attention, mlp"),
         ({"lora_layers": ("mlp", "norm")}, "lora_layers are some of attention, mlp"),
         ({"time_bins": 0}, "time_bins must be at least 1"),

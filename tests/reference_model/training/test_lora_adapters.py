@@ -15,7 +15,15 @@ from reference_model.checkpoint.load import load_weights
 from reference_model.checkpoint.save import save_weights
 from reference_model.checkpoint.sources import SafetensorsSource
 from reference_model.errors import CheckpointError, ConfigError
-from reference_model.training.lora import adapters_off, add_adapters, has_adapters, load_adapters, merged, save_adapters
+from reference_model.training.lora import (
+    adapters_off,
+    add_adapters,
+    has_adapters,
+    load_adapters,
+    merged,
+    save_adapters,
+    scale_adapters,
+)
 from reference_model.training.optimiser import trainable
 from reference_model.transformer.model import StepVideoTransformer
 
@@ -122,6 +130,16 @@ def test_merged_weights_compute_the_same_under_the_released_names(tmp_path):
     loaded = StepVideoTransformer(plain.cfg)
     load_weights(loaded, SafetensorsSource(tmp_path, TRANSFORMER_STEM))
     torch.testing.assert_close(velocity(model, loaded), velocity(model, plain), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_scaled_adapters_lie_on_the_line_between_both_models(share):
+    model = with_adapters()
+    scrambled_adapters(model)
+    base, whole = toy_model().transformer.state_dict(), copied(merged(model.transformer).state_dict())
+    scale_adapters(model.transformer, share)
+    for name, value in merged(model.transformer).state_dict().items():
+        torch.testing.assert_close(value, base[name] + share * (whole[name] - base[name]), rtol=1e-5, atol=1e-6)
 
 
 def test_merging_without_adapters_gives_the_same_weights():

@@ -1,4 +1,4 @@
-"""Records of a study as the tables of the page of human votes. No Streamlit."""
+"""Records of a study as tables for people."""
 
 from __future__ import annotations
 

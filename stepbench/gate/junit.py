@@ -29,8 +29,8 @@ def junit_xml(result: GateResult, inconclusive: WhenInconclusive = "fail") -> st
 def junit_refusal(error: StepbenchError) -> str:
     """The report of a gate that could not be held: one case, an error that says why."""
     counts = {"tests": "1", "failures": "0", "errors": "1"}
-    root = Xml.Element("testsuites", name="stepbench gate", time="0", **counts)
-    suite = Xml.SubElement(root, "testsuite", name="stepbench gate", time="0", skipped="0", **counts)
+    root = Xml.Element("testsuites", counts, name="stepbench gate", time="0")
+    suite = Xml.SubElement(root, "testsuite", counts, name="stepbench gate", time="0", skipped="0")
     case = Xml.SubElement(suite, "testcase", classname="stepbench.gate", name="gate", time="0")
     type_ = error.exit_code.name.lower()
     Xml.SubElement(case, "error", message=one_line(error.message), type=type_).text = _printable(str(error))

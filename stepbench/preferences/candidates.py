@@ -70,7 +70,7 @@ def find_candidates(
     """
     names = [run.name for run in runs]
     if len(set(names)) < len(names) or len(names) < (1 if seeds else 2):
-        least, way_out = ("one", None) if seeds else ("two", "to compare the seeds of one run: --pairing seeds")
+        least, way_out = ("one", "") if seeds else ("two", "to compare the seeds of one run: --pairing seeds")
         raise UsageError(
             f"a study compares {least} or more different runs, got {', '.join(names) or 'none'}", hint=way_out
         )

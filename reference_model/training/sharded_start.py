@@ -12,7 +12,6 @@ from reference_model.checkpoint.layout import TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.load import check_shapes
 from reference_model.checkpoint.sources import SafetensorsSource
 from reference_model.config import TransformerConfig
-from reference_model.parallel.load import replace_parameter
 from reference_model.training import distributed
 from reference_model.training.text_states import PromptedTransformer
 from reference_model.transformer.model import StepVideoTransformer
@@ -52,6 +51,8 @@ class ShardedStart:
 
     def cut(self, model: PromptedTransformer, *, whole: nn.Module | None = None) -> None:
         """Cuts a model, see `distributed.shard`, and fills its transformer; all processes call it alike."""
+        from reference_model.parallel.load import replace_parameter
+
         distributed.shard(model, device=self._device, whole=whole)
         transformer = model.transformer
         names = {name.replace(ADAPTED, "."): name for name, value in transformer.named_parameters() if _is_empty(value)}

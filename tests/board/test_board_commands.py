@@ -19,7 +19,7 @@ def test_build_says_what_is_on_the_board_and_what_is_not(stepbench: Callable[...
     (runs / "twin" / "run.json").write_text("{", encoding="utf-8")
     ended = stepbench("leaderboard", "build", "--runs", runs, "-o", tmp_path / "board")
     assert ended.code == ExitCode.OK
-    assert "3 runs in 1 tables, 58 clips, 1 left out" in ended.err
+    assert "runs: 3, tables: 1, clips: 58, left out: 1" in ended.err
     assert "twin" in ended.out
     assert "not JSON" in ended.out
     again = stepbench("leaderboard", "build", "--runs", runs, "-o", tmp_path / "board")

@@ -47,7 +47,6 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     """
     from stepbench.cli.main import main
     from stepbench.runs import feature_store, journal, score_worker
-    from stepbench.video import VideoClip
 
     os.chdir(folder)
     os.environ.update(environment)
@@ -59,14 +58,14 @@ def call(arguments: list[str], folder: Path, environment: Mapping[str, str], log
     if "TOY_SAVE_EACH" in environment:
         journal.FLUSH_SECONDS = feature_store.SAVE_SECONDS = 0.0
     if "TOY_SCORE_AFTER" in environment:
-        read = score_worker.ClipFile.read
+        check = score_worker.ClipFile._check
 
-        def wait_and_read(clip: score_worker.ClipFile) -> VideoClip:
+        def wait_and_check(clip: score_worker.ClipFile) -> None:
             while not Path(environment["TOY_SCORE_AFTER"]).exists():
                 time.sleep(0.01)
-            return read(clip)
+            check(clip)
 
-        score_worker.ClipFile.read = wait_and_read
+        score_worker.ClipFile._check = wait_and_check
     if "TOY_DIE_AT" in environment:
         die_at(int(environment["TOY_DIE_AT"]))
     if "TOY_FILE_BYTES" in environment:

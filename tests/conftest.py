@@ -36,6 +36,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """At its end the interpreter collects everything again."""
+    gc.unfreeze()
+
+
 def write_mini_suite(folder: Path, texts: Sequence[str]) -> Path:
     """A suite folder with one prompt per text: p1, p2 ..., in categories a and b by turns."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leaderboard.serving import run, until_interrupted
 from stepbench.submissions.limits import MOST_MIB
 
 if TYPE_CHECKING:
@@ -39,17 +40,19 @@ async def clip(request: Request) -> FileResponse:
 
 
 def main(address: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; both are the ordinary end."""
+    """Serve until SIGINT or SIGTERM."""
     from starlette.routing import Route
 
-    from leaderboard.serving import run
     from leaderboard.warm_up import warm_up
+    from stepbench.access.listening import site
     from stepbench.board.read import BOARD_VARIABLE
 
     warm_up()
     routes = [Route("/clips/{folder}/{name}", clip)]
-    run("app.py", routes, Path(os.environ[BOARD_VARIABLE]), address, port, named=False, uploads=MOST_MIB)
+    said = f"leaderboard on {site(address, port)} (Ctrl-C ends it)"
+    board = Path(os.environ[BOARD_VARIABLE])
+    run("app.py", routes, board, address, port, named=False, greet=lambda _: said, uploads=MOST_MIB)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    until_interrupted(main, sys.argv[1], int(sys.argv[2]))

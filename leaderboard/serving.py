@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepbench.access.exposure import Access, served_access
+from stepbench.access.listening import check_port
+from stepbench.errors import StepbenchError
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -24,18 +28,22 @@ def run(
     port: int,
     *,
     named: bool,
+    greet: Callable[[Access], str],
     uploads: int = MEGABYTES,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; both are the ordinary end.
+    """Serve until SIGINT or SIGTERM.
 
     Args:
         script: Page script in this package.
         routes: Beside those of the pages and of the gate.
         folder: Of the study or board.
         named: Whether even on this machine everybody gives a name.
+        greet: What to say on stderr as soon as the server answers.
         uploads: MiB of the largest file that a page takes.
+
+    Raises:
+        UsageError: The port was taken since the command looked.
     """
-    # Imported here, since it takes seconds in which Ctrl-C must work already.
     from starlette.middleware import Middleware
     from streamlit.starlette import App
 
@@ -47,12 +55,30 @@ def run(
     invitations = Invitations(folder) if access.way == "invite" or (access.way == "local" and named) else None
     gate = Middleware(Gate, access=access, invitations=invitations)
     joining = join_routes(access, invitations, "study" if named else "board") if invitations else []
-    app = App(Path(__file__).with_name(script), routes=[*routes, *joining], middleware=[gate])
+
+    @asynccontextmanager
+    async def answering(_app: App) -> AsyncIterator[None]:
+        # Whoever knocks from here on is let in: Streamlit listens already, and answers when this has begun.
+        print(greet(access), file=sys.stderr, flush=True)
+        yield
+
+    script_path = Path(__file__).with_name(script)
+    app = App(script_path, routes=[*routes, *joining], middleware=[gate], lifespan=answering)
+    # The command has looked as well, but the imports since then took seconds.
+    check_port(address, port)
+    app.run(config=_config(address, port, access, uploads, messages=MEGABYTES if named else None))
+
+
+def until_interrupted(serve: Callable[[str, int], None], address: str, port: int) -> None:
+    """Call `serve`, whose ordinary end SIGINT and SIGTERM are, even before it listens; say what it refuses."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app.run(config=_config(address, port, access, uploads, messages=MEGABYTES if named else None))
+        serve(address, port)
     except KeyboardInterrupt:
         return
+    except StepbenchError as error:
+        print(f"stepbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def _config(address: str, port: int, access: Access, uploads: int, messages: int | None) -> dict[str, Any]:

@@ -8,17 +8,21 @@ from __future__ import annotations
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepbench.preferences import Study
+from leaderboard.serving import run, until_interrupted
+from stepbench.access.exposure import Access
+from stepbench.access.invitations import Invitations
+from stepbench.access.listening import site
 from stepbench.preferences.errors import VoteRefusedError
-from stepbench.preferences.served import STUDY_VARIABLE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import FileResponse
+
+    from stepbench.preferences import Study
 
 _ASSIGNMENT = re.compile(r"[0-9a-f]{32}")
 _SIDES = {"a.mp4": "left", "b.mp4": "right"}
@@ -50,6 +54,7 @@ async def clip(request: Request) -> FileResponse:
 
 def _file(assignment_id: str, side: str) -> Path | None:
     from leaderboard.voting.screen import clip_file
+    from stepbench.preferences.served import STUDY_VARIABLE
 
     study = _study(os.environ[STUDY_VARIABLE])
     try:
@@ -60,18 +65,31 @@ def _file(assignment_id: str, side: str) -> Path | None:
 
 @cache
 def _study(folder: str) -> Study:
+    from stepbench.preferences import Study
+
     return Study.open(folder)
 
 
 def main(address: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; both are the ordinary end."""
+    """Serve until SIGINT or SIGTERM."""
     from starlette.routing import Route
 
-    from leaderboard.serving import run
+    from stepbench.preferences.served import STUDY_VARIABLE
 
     routes = [Route("/clips/{assignment}/{side}", clip)]
-    run("voting_app.py", routes, Path(os.environ[STUDY_VARIABLE]), address, port, named=True)
+    study = Path(os.environ[STUDY_VARIABLE])
+    greet = partial(greeting, study, site(address, port))
+    run("voting_app.py", routes, study, address, port, named=True, greet=greet)
+
+
+def greeting(study: Path, address: str, access: Access) -> str:
+    """What the organiser reads in the terminal; on a server for this machine alone with an invitation to all pages."""
+    said = f"voting on {address} (Ctrl-C ends it)"
+    if access.way != "local":
+        return said
+    token = Invitations(study).invite("organiser", role="admin", days=1)
+    return f"{said}\nfor you, with the organiser's page, in one browser, for a day: {address}/join#{token}"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    until_interrupted(main, sys.argv[1], int(sys.argv[2]))

@@ -21,7 +21,9 @@ def check_port(address: str, port: int) -> None:
     if not 0 < port < 65536:
         raise UsageError(f"a port lies between 1 and 65535, got {port}", hint="for example --port 8501")
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        # The family that the server takes: `localhost` has two addresses, and the other one may be free.
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, family, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
         raise UsageError(f"not an address of this machine: {address!r}", hint="for example 127.0.0.1") from error
     with socket.socket(family, kind, protocol) as probe:

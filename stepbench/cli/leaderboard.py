@@ -75,12 +75,9 @@ def serve(
         secrets: Streamlit's secrets file, with [auth] and [access], for accounts.
     """
     from stepbench.access.exposure import choose_access
-    from stepbench.access.listening import check_port, site
     from stepbench.board.serve import serve_board
 
     chosen = choose_access(address, board, way=access, secrets=secrets)
-    check_port(address, port)
-    note(f"leaderboard on {site(address, port)} (Ctrl-C ends it)")
     serve_board(board, address=address, port=port, access=chosen)
 
 

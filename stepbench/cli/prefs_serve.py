@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from stepbench.cli.output import note
-
 
 def serve(
     study: Path,
@@ -30,15 +28,8 @@ def serve(
         secrets: Streamlit's secrets file, with [auth] and [access], for accounts.
     """
     from stepbench.access.exposure import choose_access
-    from stepbench.access.invitations import Invitations
-    from stepbench.access.listening import check_port, site
     from stepbench.preferences.served import check_servable, serve_study
 
     check_servable(study)
     chosen = choose_access(address, study, way=access, secrets=secrets)
-    check_port(address, port)
-    note(f"voting on {site(address, port)} (Ctrl-C ends it)")
-    if chosen.way == "local":
-        token = Invitations(study).invite("organiser", role="admin", days=1)
-        note(f"for you, with the organiser's page, in one browser, for a day: {site(address, port)}/join#{token}")
     serve_study(study, chosen, address=address, port=port)

@@ -69,12 +69,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(f"{address}/_stcore/health", server)
+        assert server.stdout is not None
+        assert server.stdout.readline().decode() == f"leaderboard on {address} (Ctrl-C ends it)\n"
+        # The address is not said before it answers.
+        urllib.request.urlopen(f"{address}/_stcore/health", timeout=30).close()
         yield Served(address, board)
         server.send_signal(signal.SIGINT)
         output, _ = server.communicate(timeout=20)
         assert server.returncode == 0
-        assert output.decode() == f"leaderboard on {address} (Ctrl-C ends it)\n"
+        assert output == b""
     finally:
         if server.poll() is None:
             server.kill()

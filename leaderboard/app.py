@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import door
-from leaderboard.language import choose_language, words
+from leaderboard.language import choose_language, current, words
+from leaderboard.translation import note_of_language
 
+TITLE = "stepbench leaderboard"
 # File name of a page -> its icon; the first opens by default.
 PAGES = {
     "overview": ":material/leaderboard:",
@@ -22,7 +24,7 @@ PAGES = {
 
 def main() -> None:
     """Set up the page frame and run the page that the address names."""
-    st.set_page_config(page_title="stepbench leaderboard", page_icon="📊", layout="wide")
+    st.set_page_config(page_title=TITLE, page_icon="📊", layout="wide")
     door.require_account("viewer")
     # Streamlit leaves a hand's breadth free above the title and two below the end.
     st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>")
@@ -38,8 +40,12 @@ def main() -> None:
         )
         for name, icon in PAGES.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    # Tabs, bookmarks and screen readers tell pages apart by this.
+    st.set_page_config(page_title=f"{page.title} · {TITLE}")
+    page.run()
     choose_language()
+    st.html(note_of_language(current()), unsafe_allow_javascript=True)
 
 
 if __name__ == "__main__":

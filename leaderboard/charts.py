@@ -18,6 +18,7 @@ Drawing = alt.LayerChart | alt.FacetChart
 ROW_HEIGHT = 28
 AXIS_HEIGHT = 90
 PLOT_HEIGHT = 400
+LEGEND_HEIGHT = 120
 # Readable on the light and on the dark background alike.
 COLOUR = "#3b82f6"
 AMBER = "#d97706"
@@ -147,11 +148,12 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
     named = {**{verdict: word(verdict) for verdict in VERDICT_COLOURS}, "": word("no_gate")}
     shown = shown.assign(made=pd.to_datetime(shown.created_at, utc=True), verdict=shown.verdict.map(named))
     domain = list(named.values())
+    legend = alt.Legend(orient="bottom", columns=2)
     colour = alt.Color(
         "verdict:N",
         title=word("verdict"),
         scale=alt.Scale(domain=domain, range=[*VERDICT_COLOURS.values(), COLOUR]),
-        legend=alt.Legend(orient="bottom", columns=2),
+        legend=legend,
     )
     x = alt.X("made:T", title=word("made"), scale=alt.Scale(padding=EDGE))
     y = alt.Y("mean:Q", title=_axis(card, word(card["direction"])), scale=alt.Scale(zero=False, padding=EDGE))
@@ -163,14 +165,15 @@ def timeline(rows: pd.DataFrame, card: Mapping[str, Any], word: Words) -> Drawin
         alt.Tooltip("verdict:N", title=word("verdict")),
     ]
     base = alt.Chart(shown).encode(x=x)
-    shape = alt.Shape("verdict:N", scale=alt.Scale(domain=domain), legend=None)
+    shape = alt.Shape("verdict:N", title=word("verdict"), scale=alt.Scale(domain=domain), legend=legend)
     layers = [
         base.mark_line(color=GREY, opacity=0.6).encode(y=y, detail="generator:N"),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=colour),
         base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     description = word("timeline", title=card["title"], n=len(shown), better=word(card["direction"]))
-    return alt.layer(*layers).properties(height=PLOT_HEIGHT, description=description)
+    # The page fits all of the picture into its height, and the axis needs its title's length.
+    return alt.layer(*layers).properties(height=PLOT_HEIGHT + LEGEND_HEIGHT, description=description)
 
 
 def _axis(card: Mapping[str, Any], better: str) -> list[str]:

@@ -44,6 +44,13 @@ def language_of(asked: str | None, locale: str | None) -> str:
     return "en"
 
 
+def note_of_language(code: str) -> str:
+    """For `st.html`: tells the document its language, by which screen readers choose a voice and browsers a font."""
+    if code not in LANGUAGES:
+        raise ValueError(f"a language is one of {', '.join(LANGUAGES)}, got {code!r}")
+    return f"<script>document.documentElement.lang = '{code}'</script>"
+
+
 def pages() -> list[str]:
     """Names of the pages that have texts."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))

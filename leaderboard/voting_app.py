@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import door
+from leaderboard.translation import note_of_language
 from leaderboard.voting.visitor import visitor, words
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     room = "4rem" if len(pages) > 1 else "1.5rem"
     st.html(f"<style>[data-testid=stMainBlockContainer] {{ padding-top: {room}; padding-bottom: 2rem; }}</style>")
     st.navigation(pages, position="top").run()
+    st.html(note_of_language(text.language), unsafe_allow_javascript=True)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,20 @@ from typing import Any
 
 from leaderboard.translation import Words
 
+_JOINER = "\N{WORD JOINER}"
+_MADE_OF_PLAIN_TEXT = re.compile(
+    r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=:)(?=streamlit:)|(?<=(?<!\S)[<>~-])(?=[=>-])", re.IGNORECASE
+)
+"""Where Streamlit makes links, arrows, dashes and a picture of a text, whether it is escaped or not."""
+
 
 def plain(text: str) -> str:
-    """`text` for places that read Markdown, so that it appears as it is: names and prompts come from strangers."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    """`text` for places that read Markdown, so that it appears as it is: names and prompts come from strangers.
+
+    What would become a link or a sign of its own all the same is parted by a character that takes no room.
+    """
+    parted = _MADE_OF_PLAIN_TEXT.sub(_JOINER, " ".join(text.split()))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", parted)
 
 
 def table_titles(tables: Mapping[str, Mapping[str, Any]], word: Words) -> dict[str, str]:

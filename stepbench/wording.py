@@ -15,12 +15,15 @@ DASH = "–"
 
 
 def number(value: float, spread: float | None = None) -> str:
-    """A number with as many decimals as its interval's half-width `spread` supports, else four significant digits."""
+    """A number with as many decimals as its interval's half-width `spread` supports, else four significant digits.
+
+    Of numbers from ten thousand to a thousand million all digits before the point, in place of a power of ten.
+    """
     if math.isnan(value):
         return DASH
     # Noise of the last bits is no width: eight decimals of it would be a false show of precision.
     if spread is None or math.isnan(spread) or spread <= 1e-9 * abs(value):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if 9999.5 <= abs(value) < 1e9 else f"{value:.4g}"
     decimals = 1 - math.floor(math.log10(abs(spread)))
     return f"{value:.{min(max(decimals, 0), 8)}f}"
 

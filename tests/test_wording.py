@@ -30,6 +30,14 @@ def test_intervals_show_as_many_decimals_as_their_width_supports(low: float, hig
     assert wording.interval(low, high) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(47833.2, "47833"), (-9999.6, "-10000"), (9998.4, "9998"), (4.2e9, "4.2e+09"), (0.000012345, "1.234e-05")],
+)
+def test_large_numbers_without_a_spread_have_no_power_of_ten(value: float, text: str):
+    assert wording.number(value) == text
+
+
 def test_ranks_are_intervals():
     assert [wording.rank(1, 1), wording.rank(2, 3), wording.rank(nan, nan)] == ["1", "2–3", ""]
 

@@ -15,6 +15,9 @@ from stepbench.comparability import GEOMETRY
 if TYPE_CHECKING:
     from stepbench.board.part import Part
 
+MOST_LETTERS = 80
+"""Of a label: the full name of the generator stands beside it in `runs.parquet`."""
+
 ALL = "all"
 CUTS = {"category": "by_category", "language": "by_language"}
 """How a table is cut -> the block of a run's summary that has the aggregates."""
@@ -66,12 +69,16 @@ def table_card(table_id: str, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 
 def row_labels(parts: Mapping[str, Part]) -> dict[str, str]:
-    """Run name -> generator name, with the run's name behind it where a generator has several runs."""
-    count = Counter(part.facts["generator"] for part in parts.values())
-    return {
-        name: part.facts["generator"] if count[part.facts["generator"]] == 1 else f"{part.facts['generator']} ({name})"
-        for name, part in parts.items()
+    """Run name -> generator name in one short line, with the run's name behind it where that is not the only such."""
+    lines = {name: " ".join(part.facts["generator"].split()) for name, part in parts.items()}
+    labels = {
+        name: line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…" for name, line in lines.items()
     }
+    # Twice, since a generator may be called what the label of another has become.
+    for _ in range(2):
+        count = Counter(labels.values())
+        labels = {name: label if count[label] == 1 else f"{label} ({name})" for name, label in labels.items()}
+    return labels
 
 
 def table_summary(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from board_runs import CATEGORIES, NASTY, card, level, make_run, suite
 
 from stepbench.board import build_board, open_board
+from stepbench.board.tables import row_labels
 
 TWO = {"shine": level(1.0), "wobble": level(2.0)}
 
@@ -122,3 +124,12 @@ def test_texts_of_strangers_arrive_as_they_are(made_runs: Path, tmp_path: Path):
     scores = board.scores(part)
     assert len(scores) == 36
     assert (scores.status == "ok").all()
+
+
+def test_labels_are_short_lines_that_differ_whatever_a_generator_is_called():
+    named = {"r1": "x", "r2": "x", "r3": "x (r1)", "r4": "M" * 5000, "r5": "M" * 6000, "r6": "two\n\nlines  and more"}
+    labels = row_labels({run: SimpleNamespace(facts={"generator": name}) for run, name in named.items()})  # type: ignore[arg-type]
+    assert labels["r2"] == "x (r2)"
+    assert labels["r6"] == "two lines and more"
+    assert labels["r4"] == f"{'M' * 79}… (r4)"
+    assert len(set(labels.values())) == len(named), labels

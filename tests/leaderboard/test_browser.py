@@ -223,6 +223,7 @@ def test_filter_sort_follow_a_shared_address_and_download(page: Any, served: Ser
     page.goto(f"{served.address}/compare?lang=zh&runs=right&runs=left")
     page.get_by_role("heading", name="对比").wait_for()
     page.get_by_label("Shine 与 toy:right 的差值及 95 % 区间，共 1 行").wait_for()
+    page.wait_for_function("document.documentElement.lang === 'zh' && document.title.startsWith('对比 · ')")
 
 
 def test_archives_are_answered_and_nothing_of_them_is_kept(page: Any, served: Served, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import leaderboard
-from leaderboard.translation import LANGUAGES, Words, language_of, pages, placeholders
+from leaderboard.translation import LANGUAGES, Words, language_of, note_of_language, pages, placeholders
 
 FOLDER = Path(leaderboard.__file__).with_name("words")
 
@@ -44,6 +44,12 @@ def test_words_speak_the_language_and_refuse_unknown_texts():
 )
 def test_the_address_wins_then_the_browser_then_english(asked, locale, language):
     assert language_of(asked, locale) == language
+
+
+def test_the_document_is_told_its_language_and_nothing_else():
+    assert note_of_language("ja") == "<script>document.documentElement.lang = 'ja'</script>"
+    with pytest.raises(ValueError, match="a language is one of en, ja, zh"):
+        note_of_language("'; alert(1) //")
 
 
 def test_placeholders():

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from leaderboard import charts, wording
 from leaderboard.translation import Words
 
+JOINER = "\N{WORD JOINER}"
+
 ROWS = pd.DataFrame(
     {
         "label": ["one", "two", "unscored"],
@@ -31,8 +33,28 @@ ROWS = pd.DataFrame(
 def test_plain_leaves_no_markdown_alive():
     nasty = "# <b>*x*</b> [a](b) `c` $d$ :red[e] ~f~ _g_ https://h.example \n\n- i"
     escaped = wording.plain(nasty)
-    assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(nasty.split())
+    assert re.sub(r"\\(.)", r"\1", escaped).replace(JOINER, "") == " ".join(nasty.split())
     assert not re.search(r"(?<!\\)[!-/:-@\[\]^-`{-~]", escaped)
+
+
+@pytest.mark.parametrize(
+    ("text", "parted"),
+    [
+        # Streamlit turns these into links, signs and a picture after the escapes have been read.
+        ("see http://h.example", "see http:|//h.example"),
+        ("HTTPS://h.example", "HTTPS:|//h.example"),
+        ("WWW.h.example", "WWW|.h.example"),
+        ("a.b+c@d.example", "a.b+c@|d.example"),
+        ("a -> b <-> c <- d", "a -|> b <|-> c <|- d"),
+        ("-- x >= y <= z ~= 1", "-|- x >|= y <|= z ~|= 1"),
+        (":streamlit:", ":|streamlit:"),
+        # And these stay as they are, so that a copied name is the name.
+        ("world:blur1", "world:blur1"),
+        ("a->b model--v2 8:30 @ x", "a->b model--v2 8:30 @ x"),
+    ],
+)
+def test_plain_text_becomes_neither_a_link_nor_a_sign(text: str, parted: str):
+    assert re.sub(r"\\(.)", r"\1", wording.plain(text)) == parted.replace("|", JOINER)
 
 
 def test_tables_with_the_same_words_are_told_apart_by_id():
@@ -116,6 +138,9 @@ def test_timeline_colours_the_verdicts():
     (data,) = spec["datasets"].values()
     assert [row["verdict"] for row in data] == ["pass", "no gate"]
     assert spec["description"] == "Shine over time: 2 runs with 95 % intervals; higher is better"
+    assert spec["height"] > charts.PLOT_HEIGHT, "the legend takes no room from the axis and its title"
+    colour, shape = (spec["layer"][2]["encoding"][name] for name in ("color", "shape"))
+    assert colour["legend"] == shape["legend"], "one legend for both"
 
 
 def test_differences_stand_around_the_line_of_no_difference():

@@ -56,6 +56,15 @@ def difference_texts(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def line_names(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """What each row of `against_baseline` is called in a chart: the group first, since charts cut long names short."""
+    alone = rows.run_b.nunique() == 1
+    return [
+        group if group and alone else f"{group} · {labels[run]}" if group else labels[run]
+        for run, group in zip(rows.run_b, rows["group"], strict=True)
+    ]
+
+
 def head_to_head(pairs: pd.DataFrame, runs: Sequence[str], metric_id: str, labels: Mapping[str, str]) -> pd.DataFrame:
     """A matrix of texts: how the run of the row fared against the run of the column, over all prompts.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from board_runs import NASTY
 from opened_pages import opened, pairs, parameter
@@ -100,3 +101,11 @@ def test_model_page_keeps_strangers_texts_as_they_are(shown: Path):
         assert NASTY not in element.value
     app.selectbox(key="run").set_value("twin").run()
     assert parameter(app, "run") == "twin"
+
+
+def test_groups_come_first_in_the_chart_that_cuts_long_names():
+    labels = {"b": "step-video:tiny (a-run-of-a-long-name)", "c": "other"}
+    rows = pd.DataFrame({"run_b": ["b", "b"], "group": ["animals", "people"]})
+    assert versus.line_names(rows, labels) == ["animals", "people"]
+    assert versus.line_names(rows.assign(run_b=["b", "c"]), labels)[1] == "people · other"
+    assert versus.line_names(rows.assign(group=""), labels) == [labels["b"]] * 2

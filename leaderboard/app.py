@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import door
+from leaderboard import door, widgets
 from leaderboard.language import choose_language, current, words
 from leaderboard.translation import note_of_language
 
@@ -43,6 +43,7 @@ def main() -> None:
     page = st.navigation(pages, position="top")
     # Tabs, bookmarks and screen readers tell pages apart by this.
     st.set_page_config(page_title=f"{page.title} · {TITLE}")
+    widgets.left_for(page.url_path)
     page.run()
     choose_language()
     st.html(note_of_language(current()), unsafe_allow_javascript=True)

@@ -79,23 +79,50 @@ def _guidance() -> None:
     )
 
 
-def choose_table(board: data.BoardData) -> dict[str, Any]:
-    """The table to show: runs on the same suite, prompts, seeds and clip size. Other pages start from the same one."""
-    remembered = st.session_state.get("remembered_suite")
-    if "suite" not in st.query_params and remembered in board.tables:
-        st.query_params["suite"] = remembered
+def choose_table(board: data.BoardData, page: str) -> dict[str, Any]:
+    """The table to show: runs on the same suite, prompts, seeds and clip size. Other pages start from the same one.
+
+    Args:
+        page: Name of the page that asks.
+    """
+    usual = _brought_along(board, page)
     word = words("frame")
     titles = table_titles(board.tables, word)
     table_id = choose(
         word("suite"),
         list(titles),
         key="suite",
+        default=usual,
         format_func=titles.__getitem__,
         clears=CLEARED,
         help=word("suite_help"),
     )
     st.session_state["remembered_suite"] = table_id
     return board.tables[table_id]
+
+
+def left_for(page: str) -> None:
+    """Note which page is shown, so that whoever comes back to a page arrives there anew."""
+    if st.session_state.get("page shown") != page:
+        st.session_state["page shown"] = page
+        st.session_state.pop("page of the suite", None)
+
+
+def _brought_along(board: data.BoardData, page: str) -> str:
+    """The table for an address that names none: the one of the page that the visitor comes from, else the first."""
+    state = st.session_state
+    first = next(iter(board.tables))
+    arrived = page != state.get("page of the suite")
+    if arrived:
+        state["page of the suite"] = page
+        state["suite brought along"] = None if "suite" in st.query_params else state.get("remembered_suite")
+    brought = state.get("suite brought along")
+    if brought not in board.tables:
+        return first
+    # Once, on arrival: an address completed again and again would lead the back button in a circle.
+    if arrived and brought != first:
+        st.query_params["suite"] = brought
+    return brought
 
 
 def choose(

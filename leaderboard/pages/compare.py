@@ -26,7 +26,7 @@ def page() -> None:
         return
     word = words("compare")
     st.title(words("frame")("compare"))
-    table = widgets.choose_table(board)
+    table = widgets.choose_table(board, "compare")
     known = table["compared"]
     if len(known) < 2:
         st.info(word("one_run"))

@@ -24,7 +24,7 @@ def page() -> None:
         return
     word = words("gallery")
     st.title(words("frame")("gallery"))
-    table = widgets.choose_table(board)
+    table = widgets.choose_table(board, "gallery")
     run_a, run_b = _choose_runs(board, table)
     withdrawn.show([run_a, run_b], board)
     pairs = _filtered(board, table, pair_samples(board.runs, run_a, run_b))

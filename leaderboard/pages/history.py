@@ -21,7 +21,7 @@ def page() -> None:
         return
     word = words("history")
     st.title(words("frame")("history"))
-    table = widgets.choose_table(board)
+    table = widgets.choose_table(board, "history")
     if table["metric_ids"]:
         _timeline(board, table, word)
     else:

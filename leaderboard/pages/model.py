@@ -27,7 +27,7 @@ def page() -> None:
         return
     word = words("model")
     st.title(words("frame")("model"))
-    table = widgets.choose_table(board)
+    table = widgets.choose_table(board, "model")
     labels = withdrawn.labels(board)
     usual = withdrawn.standing(table["runs"], board)[0]
     run = widgets.choose(words("frame")("run"), table["runs"], key="run", default=usual, format_func=labels.__getitem__)

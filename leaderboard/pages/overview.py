@@ -24,7 +24,7 @@ def page() -> None:
         return
     word, frame_word = words("overview"), words("frame")
     st.title(frame_word("overview"))
-    table = widgets.choose_table(board)
+    table = widgets.choose_table(board, "overview")
     if not table["metric_ids"]:
         st.info(word("not_scored"))
         _unscored(board, table)
@@ -207,7 +207,7 @@ def _downloads(frame: pd.DataFrame, table_id: str, cut: str, word: Words) -> Non
     formats = {
         "CSV": lambda: csv_for_spreadsheets(numbers).encode(),
         "Parquet": lambda: numbers.to_parquet(index=False),
-        "JSON": lambda: (numbers.to_json(orient="records", force_ascii=False) or "").encode(),
+        "JSON": lambda: rows.json_records(numbers).encode(),
     }
     with st.container(horizontal=True):
         for name, write in formats.items():

@@ -122,8 +122,31 @@ def test_a_new_board_is_picked_up_and_suites_do_not_mix(tmp_path: Path, monkeypa
     app.selectbox(key="suite").select_index(1).run()
     assert app.dataframe[1].value["label"].tolist() == ["toy:other"]
     assert parameter(app, "suite") is not None
+    # Links of the menu carry no parameters.
+    del app.query_params["suite"]
     app.switch_page("pages/gallery.py").run()
     assert app.selectbox(key="suite").index == 1, "the gallery opens on the suite last looked at"
+    assert parameter(app, "suite") is not None
+    # Back, to the address as the menu gave it: completed again, it would lead back here for ever.
+    del app.query_params["suite"]
+    app.run()
+    assert app.selectbox(key="suite").index == 1
+    assert parameter(app, "suite") is None
+
+
+def test_the_back_button_leads_to_the_first_suite_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    values = {"shine": level(1.0), "wobble": level(2.0)}
+    for limit in (2, 3):
+        make_run(tmp_path / "runs", f"of-{limit}", values, limit=limit)
+    monkeypatch.setenv(BOARD_VARIABLE, str(build_board(tmp_path / "runs", tmp_path / "board").path))
+    app = opened()
+    app.selectbox(key="suite").select_index(1).run()
+    del app.query_params["suite"]
+    app.run()
+    assert app.selectbox(key="suite").index == 0
+    assert parameter(app, "suite") is None
+    app.button_group(key="metric").set_value(app.button_group(key="metric").value).run()
+    assert parameter(app, "suite") is None, "the usual suite is not written into the address"
 
 
 def test_gallery_pairs_two_runs_by_prompt_and_seed(shown: Path):

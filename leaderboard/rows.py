@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,13 +97,6 @@ def wide(
         if frame.rank_low.iloc[own].notna().any():
             columns[(title, "rank")] = _cells(frame, "rank", cell)
     return pd.DataFrame(columns, index=names)
-
-
-def json_records(frame: pd.DataFrame) -> str:
-    """Rows as a JSON list with every digit of their numbers; a missing number is null."""
-    whole = frame.astype(object)
-    records = whole.where(whole.notna(), None).to_dict(orient="records")
-    return json.dumps(records, ensure_ascii=False, allow_nan=False)
 
 
 def _cells(frame: pd.DataFrame, column: str, rows: np.ndarray) -> Any:

@@ -1,15 +1,17 @@
-"""CSV for spreadsheets: formulas stay text, numbers stay numbers."""
+"""Tables to download: formulas stay text, numbers keep their digits."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from stepbench.spreadsheet import FORMULA, csv_for_spreadsheets, guarded
+from stepbench.spreadsheet import FORMULA, csv_for_spreadsheets, guarded, json_records
 
 
 def cells(frame: pd.DataFrame) -> list[list[str]]:
@@ -32,3 +34,10 @@ def test_numbers_keep_their_sign_and_missing_values_stay_empty():
 )
 def test_a_cell_is_guarded_where_it_is_text(value: object, written: object):
     assert guarded(value) == written
+
+
+def test_json_keeps_every_digit_and_says_null_where_there_is_none():
+    value = 4.995921209309507e-06
+    frame = pd.DataFrame({"run": ["ä", "<b>"], "n": [1, 2], "mean": [value, np.nan]})
+    records = json.loads(json_records(frame))
+    assert records == [{"run": "ä", "n": 1, "mean": value}, {"run": "<b>", "n": 2, "mean": None}]

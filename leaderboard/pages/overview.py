@@ -10,7 +10,7 @@ import streamlit as st
 from leaderboard import charts, data, recipe, rows, weights, widgets, withdrawn, wording
 from leaderboard.language import said, words
 from leaderboard.translation import Words
-from stepbench.spreadsheet import csv_for_spreadsheets
+from stepbench.spreadsheet import csv_for_spreadsheets, json_records
 from stepbench.wording import ARROWS, metric_titles, moment
 
 # Metrics in the wide table unless others are chosen: more is slow to send and too wide to read.
@@ -207,7 +207,7 @@ def _downloads(frame: pd.DataFrame, table_id: str, cut: str, word: Words) -> Non
     formats = {
         "CSV": lambda: csv_for_spreadsheets(numbers).encode(),
         "Parquet": lambda: numbers.to_parquet(index=False),
-        "JSON": lambda: rows.json_records(numbers).encode(),
+        "JSON": lambda: json_records(numbers).encode(),
     }
     with st.container(horizontal=True):
         for name, write in formats.items():

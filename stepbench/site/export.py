@@ -19,7 +19,7 @@ from stepbench.runs.journal import saving
 from stepbench.site.content import SiteContent
 from stepbench.site.pages import all_pages
 from stepbench.site.words import Words
-from stepbench.spreadsheet import csv_for_spreadsheets
+from stepbench.spreadsheet import csv_for_spreadsheets, json_records
 
 MARK = "site.json"
 """Says that a folder was written by an export, so that the next one may replace it."""
@@ -94,7 +94,7 @@ def _write_downloads(content: SiteContent, table: dict[str, Any], folder: Path) 
         stem = folder / f"{name}-{table_id}"
         Path(f"{stem}.csv").write_bytes(csv_for_spreadsheets(frame).encode())
         frame.to_parquet(f"{stem}.parquet", index=False)
-        frame.to_json(f"{stem}.json", orient="records", force_ascii=False)
+        Path(f"{stem}.json").write_text(json_records(frame), encoding="utf-8")
 
 
 def _write_prompts(content: SiteContent, table: dict[str, Any], folder: Path) -> None:

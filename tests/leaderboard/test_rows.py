@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from altair.utils import schemapi
 
-from leaderboard.rows import Filters, filtered, json_records, wide
+from leaderboard.rows import Filters, filtered, wide
 from leaderboard.warm_up import warm_up
 from stepbench.board.read import BOARD_VARIABLE
 
@@ -92,10 +91,3 @@ def test_a_server_warms_up_with_a_board_and_without(board: Path, tmp_path: Path,
     finally:
         gc.unfreeze()
         schemapi.enable_debug_mode()
-
-
-def test_json_keeps_every_digit_and_says_null_where_there_is_none():
-    value = 4.995921209309507e-06
-    frame = pd.DataFrame({"run": ["ä", "<b>"], "n": [1, 2], "mean": [value, np.nan]})
-    records = json.loads(json_records(frame))
-    assert records == [{"run": "ä", "n": 1, "mean": value}, {"run": "<b>", "n": 2, "mean": None}]

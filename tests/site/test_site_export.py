@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from board_runs import NASTY
@@ -155,7 +156,13 @@ def test_downloads_hold_the_tables(site: Path, board: Path):
     table_id = opened.tables()[0]["table_id"]
     stem = site / "data" / f"summary-{table_id}"
     pd.testing.assert_frame_equal(pd.read_parquet(f"{stem}.parquet"), opened.summary(table_id))
-    assert len(pd.read_csv(f"{stem}.csv")) == len(json.loads(Path(f"{stem}.json").read_text())) > 0
+    records = json.loads(Path(f"{stem}.json").read_text())
+    assert len(pd.read_csv(f"{stem}.csv")) == len(records) > 0
+    for column in pd.read_parquet(f"{stem}.parquet").select_dtypes("number"):
+        exact = pd.read_parquet(f"{stem}.parquet")[column].astype(float).tolist()
+        assert [np.nan if row[column] is None else row[column] for row in records] == pytest.approx(
+            exact, rel=1e-15, nan_ok=True
+        )
 
 
 def test_equal_boards_give_equal_bytes_and_replace_the_old_export(site: Path, board: Path, tmp_path: Path):

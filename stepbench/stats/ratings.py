@@ -48,7 +48,7 @@ def bradley_terry(
 
     Returns:
         One row per model, best rating first, with columns
-        model, rating, low, high (log-odds), rank_low, rank_high (best and worst plausible rank), p_best, votes (all),
+        model, rating, low, high (log-odds), rank_low, rank_high (best and worst rank left open), p_best, votes (all),
         both_bad (votes of this kind), acceptable (share of votes that are not), and separable (True where the model won
         or lost every vote that ties it to the others, so that only the prior keeps its rating finite).
         `attrs` holds the scale, side effect, tie parameter, counts, method and notes. Without votes the table is empty;
@@ -75,10 +75,9 @@ def bradley_terry(
     n_prompts, n_annotators = (np.unique(codes).size for codes in (relative.prompt, relative.annotator))
     if n_prompts > 1:
         margin = stdtrit(freedom, (1 + level) / 2) * np.sqrt(np.diag(covariance))
-        ranks = ranks_of(ratings + draw(covariance, freedom, draws, rng))
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        rank_low, rank_high = np.quantile(ranks, tails, axis=0, method="inverted_cdf").astype(int)
-        p_best = (ranks == 1).mean(axis=0)
+        deviations = draw(covariance, freedom, draws, rng)
+        rank_low, rank_high = rank_intervals(ratings, covariance, deviations, level)
+        p_best = (ranks_of(ratings + deviations) == 1).mean(axis=0)
     else:
         margin, p_best = np.full(models, np.nan), np.full(models, np.nan)
         rank_low, rank_high = np.ones(models, dtype=int), np.full(models, models)
@@ -118,6 +117,35 @@ def bradley_terry(
         ),
     }
     return table
+
+
+def rank_intervals(
+    ratings: np.ndarray, covariance: np.ndarray, deviations: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best and worst rank that the votes leave open: they count the models surely better and those surely worse.
+
+    Two models are told apart where their difference, in standard errors, is one that the greatest of all differences
+    between joint deviations exceeds only with chance 1 - level (max-t; Mogstad, Romano, Shaikh and Wilhelm 2024). So
+    all ranks of a table hold together, and equal models share one interval; quantiles of drawn ranks would tell equal
+    models apart by the luck of their votes.
+
+    Args:
+        ratings: Shape (models,).
+        covariance: Of the ratings.
+        deviations: Joint draws of their errors, shape (draws, models).
+        level: Chance that no two equal models of the table are told apart, at least.
+    """
+    variance = np.diag(covariance)
+    spread = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0.0))
+    # Without any spread nothing was measured between the two.
+    spread[spread <= 1e-12 * np.sqrt(variance.max())] = np.inf
+    widest = np.zeros(len(deviations))
+    for model in range(1, len(ratings)):
+        gaps = np.abs(deviations[:, :model] - deviations[:, model, None]) / spread[model, :model]
+        np.maximum(widest, gaps.max(axis=1), out=widest)
+    # surely[i, j]: j is better than i.
+    surely = (ratings[None, :] - ratings[:, None]) / spread > np.quantile(widest, level)
+    return 1 + surely.sum(axis=1), len(ratings) - surely.sum(axis=0)
 
 
 def ranks_of(drawn: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from tables_of_votes import ballots, rng, simulated, swapped
 from stepbench.errors import ExitCode, NotComparableError
 from stepbench.stats import StatisticsError, bradley_terry
 from stepbench.stats.davidson import RATING_SD, SIDE_SD, TIE_SD, Counts, fit
+from stepbench.stats.ratings import rank_intervals
 
 
 def by_model(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,6 +180,25 @@ def test_equal_models_share_their_ranks_and_a_clear_winner_does_not():
     assert list(table["rank_low"]) == [1, 2, 2, 4]
     assert list(table["rank_high"]) == [1, 3, 3, 4]
     assert table["p_best"].to_numpy() == pytest.approx([1, 0, 0, 0])
+
+
+def test_of_many_equal_models_hardly_ever_are_two_told_apart():
+    apart = 0
+    for seed in range(60):
+        votes = simulated(rng(seed), np.zeros(8), np.arange(400) % 40, np.arange(400) % 10)
+        table = bradley_terry(votes, rng=rng(seed), draws=300)
+        apart += bool((table["rank_low"] > 1).any() or (table["rank_high"] < 8).any())
+    # Quantiles of drawn ranks told some apart in nearly every table. With a chance of 5 % more than 8 of 60 have one of
+    # 0.4 %.
+    assert apart <= 8
+
+
+def test_two_models_are_told_apart_where_the_interval_of_their_difference_leaves_out_zero():
+    covariance = np.array([[1.0, -1.0], [-1.0, 1.0]])  # the difference has a standard error of 2
+    deviations = np.random.default_rng(1).standard_normal((200_000, 1)) * np.array([1.0, -1.0])
+    for gap, ranks in ((3.90, ([1, 1], [2, 2])), (3.94, ([1, 2], [1, 2]))):
+        low, high = rank_intervals(np.array([gap / 2, -gap / 2]), covariance, deviations, 0.95)
+        assert (low.tolist(), high.tolist()) == ranks
 
 
 def test_repeating_votes_of_the_same_people_on_the_same_prompts_adds_no_certainty():

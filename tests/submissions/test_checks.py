@@ -9,14 +9,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from submitted_runs import change_json, change_rows, detail, pack_suite, results, resum, sum_up
 
+from stepbench.api import run
 from stepbench.board.badges import badge_of
 from stepbench.canonical import sha256_file
 from stepbench.errors import UsageError
+from stepbench.generators.protocol import Clip
+from stepbench.records import GeneratorCard, Prompt, Request, Settings
+from stepbench.submissions.check import check_submission
 from stepbench.suites import load_suite
+
+
+class Noise:
+    """Pixels in random colours, which H.264 cannot keep, in a size that it does not have."""
+
+    card = GeneratorCard(name="toy:noise", revision="1", description="noise")
+
+    def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> Settings:
+        """The size of the clips, whatever is asked for."""
+        return {"frames": 3, "height": 33, "width": 47, "fps": 8}
+
+    def generate(self, request: Request) -> Clip:
+        """One clip."""
+        rng = np.random.default_rng([request.seed, *request.text.encode()])
+        return Clip(frames=rng.integers(0, 256, size=(3, 3, 33, 47), dtype=np.uint8), fps=8.0)
+
 
 STATEMENT = """\
 submitter = "a team"
@@ -190,6 +211,14 @@ def test_a_bad_score_that_is_left_out_is_found(place: Path, check: Callable[...,
     change_rows(run / FLICKER, lambda row: row.update(value=None, status="failed", error="oh"), first_only=False)
     sum_up(run)
     assert "failed, and" in detail(check(run, rescore=1), "rescore")
+
+
+def test_an_honest_run_of_noise_in_an_odd_size_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stepbench.provenance.distributions", list)
+    suite = load_suite(pack_suite(tmp_path / "mini", ["a cat", "a dog"]))
+    made = run(Noise(), suite, metrics=["flicker"], out=tmp_path / "runs", run_id="noise")
+    verdict = check_submission(made.folder, suite=suite, rescore=2)
+    assert verdict.badge == "reproduced", detail(verdict, "rescore")
 
 
 def test_a_preview_of_another_clip_is_found(place: Path, check: Callable[..., Any]):

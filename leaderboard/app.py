@@ -7,6 +7,7 @@ import streamlit as st
 from leaderboard import door, widgets
 from leaderboard.language import choose_language, current, words
 from leaderboard.translation import note_of_language
+from stepbench.board.folder import BoardError
 
 TITLE = "stepbench leaderboard"
 # File name of a page -> its icon; the first opens by default.
@@ -44,7 +45,12 @@ def main() -> None:
     # Tabs, bookmarks and screen readers tell pages apart by this.
     st.set_page_config(page_title=f"{page.title} · {TITLE}")
     widgets.left_for(page.url_path)
-    page.run()
+    try:
+        page.run()
+    except BoardError as error:
+        # What stands on the page so far stays: the part of the board that it needs next is gone or torn.
+        st.error(words("frame")("damaged"))
+        widgets.show_problem(error)
     choose_language()
     st.html(note_of_language(current()), unsafe_allow_javascript=True)
 

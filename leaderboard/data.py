@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from stepbench.board.read import BOARD_VARIABLE, Board, open_board
+from stepbench.board.read import BOARD_VARIABLE, Board, DamagedBoardError, open_board
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +73,12 @@ def current_board() -> BoardData:
     """The tables of the board now in force; read again only after a new build.
 
     Raises:
-        BoardError: There is no board, or one that this version cannot read.
+        BoardError: There is no board, or one that this version cannot read, or a damaged one.
     """
     try:
         board = open_board(board_folder().resolve())
         return _tables(str(board.folder), board.version, board)
-    except FileNotFoundError:
+    except DamagedBoardError:
         # A build has swept this board's tables away since its pointer was read.
         board = open_board(board_folder().resolve())
         return _tables(str(board.folder), board.version, board)

@@ -31,12 +31,12 @@ def _read_and_draw() -> None:
 
     try:
         board = current_board()
+        for table in list(board.tables.values())[:1]:
+            rows = board.summary(table["table_id"], "all", "")
+            for metric_id in table["metric_ids"][:1]:
+                card = board.cards[metric_id]
+                best = of_metric(rows, metric_id, card["direction"]).head(charts.MOST_ROWS)
+                charts.whiskers(best, card, Words("charts", "en")).to_dict()
     except BoardError:
         # The page says so, and what to do about it.
         return
-    for table in list(board.tables.values())[:1]:
-        rows = board.summary(table["table_id"], "all", "")
-        for metric_id in table["metric_ids"][:1]:
-            card = board.cards[metric_id]
-            best = of_metric(rows, metric_id, card["direction"]).head(charts.MOST_ROWS)
-            charts.whiskers(best, card, Words("charts", "en")).to_dict()

@@ -34,8 +34,7 @@ def board_or_guidance() -> data.BoardData | None:
         board = data.current_board()
     except BoardError as error:
         st.title(word("nothing"))
-        st.text(error.message[0].upper() + error.message[1:] + ".")
-        _guidance()
+        show_problem(error)
         return None
     if board.runs.empty:
         st.title(word("no_run"))
@@ -44,6 +43,12 @@ def board_or_guidance() -> data.BoardData | None:
         _guidance()
         return None
     return board
+
+
+def show_problem(error: BoardError) -> None:
+    """What is wrong with the board, and how to make one."""
+    st.text(error.message[0].upper() + error.message[1:] + ".")
+    _guidance()
 
 
 def show_left_out(board: data.BoardData) -> None:

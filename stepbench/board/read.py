@@ -9,10 +9,14 @@ from typing import Any
 import pandas as pd
 
 from stepbench.board.clips_url import clip_address
-from stepbench.board.folder import BoardFolder
+from stepbench.board.folder import BoardError, BoardFolder
 
 BOARD_VARIABLE = "STEPBENCH_BOARD"
 """Environment variable that tells the leaderboard's pages which board folder to read."""
+
+
+class DamagedBoardError(BoardError):
+    """A file of the board is missing or torn: half a copy, or a build has swept it away since the board was opened."""
 
 
 class Board:
@@ -24,6 +28,7 @@ class Board:
 
     Raises:
         BoardError: The folder holds no board, or one that this version cannot read.
+        DamagedBoardError: By every method: the file that holds the answer is missing or torn.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -47,7 +52,7 @@ class Board:
 
     def runs(self) -> pd.DataFrame:
         """One row per run folder, those left out with their reason; see `stepbench.board.data_folder.RUN_COLUMNS`."""
-        return pd.read_parquet(self._data / "runs.parquet")
+        return _table(self._data / "runs.parquet")
 
     def summary(
         self, table_id: str | None = None, *, cut: str | None = None, group: str | None = None, run: str | None = None
@@ -97,7 +102,7 @@ class Board:
         Args:
             part: The run's `part` in `runs()`.
         """
-        samples = pd.read_parquet(self._files.parts / part / "samples.parquet")
+        samples = _table(self._files.parts / part / "samples.parquet")
         address = self.info.get("clips_url", "")
         if not address:
             return samples
@@ -106,14 +111,30 @@ class Board:
 
     def scores(self, part: str) -> pd.DataFrame:
         """Long form: prompt_id, seed, metric_id, value (NaN unless `status` is `ok`), status, error."""
-        return pd.read_parquet(self._files.parts / part / "scores.parquet")
+        return _table(self._files.parts / part / "scores.parquet")
 
     def _rows(self, name: str, **wanted: str | None) -> pd.DataFrame:
         filters = [(column, "==", value) for column, value in wanted.items() if value is not None]
-        return pd.read_parquet(self._data / name, filters=filters or None)
+        return _table(self._data / name, filters=filters or None)
 
     def _json(self, name: str) -> Any:
-        return json.loads((self._data / name).read_text(encoding="utf-8"))
+        path = self._data / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def _table(path: Path, **options: Any) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, **options)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DamagedBoardError:
+    why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
+    return DamagedBoardError(f"{path} {why}", hint="build the board again")
 
 
 def open_board(path: str | Path) -> Board:

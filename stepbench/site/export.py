@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stepbench.board.folder import folder_in_one_step
-from stepbench.board.read import open_board
+from stepbench.board.read import DamagedBoardError, open_board
 from stepbench.errors import UsageError
 from stepbench.runs.journal import saving
 from stepbench.site.content import SiteContent
@@ -54,7 +54,7 @@ def export_site(board: str | Path, out: str | Path = "site", *, language: str = 
         language: `en`, `ja` or `zh`.
 
     Raises:
-        BoardError: There is no board, or one that this version cannot read.
+        BoardError: There is no board, or one that this version cannot read, or a damaged one.
         UsageError: `out` holds something else, or the language is unknown.
         IncompleteError: The pages cannot be written; an earlier export stays.
     """
@@ -142,6 +142,8 @@ def _plain(value: Any) -> Any:
 
 
 def _share(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise DamagedBoardError(f"{source} is missing", hint="build the board again")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from altair.utils import schemapi
 from board_runs import CATEGORIES, NASTY, level, make_run
 from opened_pages import opened, pairs, parameter
 
-from stepbench.board import build_board
+from leaderboard.warm_up import warm_up
+from stepbench.board import build_board, open_board
 from stepbench.board.read import BOARD_VARIABLE
 
 
@@ -221,3 +225,29 @@ def test_gallery_of_a_single_run_shows_it_on_both_sides(tmp_path: Path, monkeypa
     (pair,) = pairs(opened("gallery"))
     assert [side["title"] for side in pair["sides"]] == ["A · toy:alone", "B · toy:alone"]
     assert pair["facts"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("summary.parquet", b"PAR1 torn", "cannot be read (ArrowInvalid)"),
+        ("summary.parquet", None, "is missing"),
+        ("runs.parquet", b"", "cannot be read (ArrowInvalid)"),
+        ("tables.json", b"[", "cannot be read (JSONDecodeError)"),
+    ],
+)
+def test_a_damaged_board_is_named_with_the_way_out(
+    board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, why: str
+):
+    copy = Path(shutil.copytree(board, tmp_path / "board"))
+    torn = copy / open_board(copy).info["data"] / name
+    torn.unlink()
+    if content is not None:
+        torn.write_bytes(content)
+    monkeypatch.setenv(BOARD_VARIABLE, str(copy))
+    app = opened()
+    assert any(f"{name} {why}." in text.value for text in app.text)
+    assert any("stepbench leaderboard build" in code.value for code in app.code)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(schemapi, "disable_debug_mode", lambda: None)
+    warm_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bs4 import BeautifulSoup
 from hostile_names import EVIL
 
 from stepbench.board import BoardError, build_board, open_board, vote_tables
+from stepbench.board.read import DamagedBoardError
 from stepbench.errors import ExitCode, UsageError
 from stepbench.site import export_site
 from stepbench.site.drawings import LOOKS, verdict_marker
@@ -250,3 +252,15 @@ def test_markers_of_verdicts_differ_in_colour_and_in_shape():
     shapes = [mark.select_one(".mark") for mark in markers]
     assert len({shape["class"][1] for shape in shapes}) == len(LOOKS)
     assert len({(shape.name, shape.get("points")) for shape in shapes}) == len(LOOKS)
+
+
+def test_a_board_without_its_clips_is_not_exported(board: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(board, tmp_path / "board"))
+    shutil.rmtree(copy / "clips")
+    with pytest.raises(DamagedBoardError, match=r"clips/.*\.mp4 is missing"):
+        export_site(copy, tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+    data = copy / open_board(copy).info["data"]
+    (data / "pairs.parquet").write_bytes(b"torn")
+    with pytest.raises(DamagedBoardError, match="pairs.parquet cannot be read"):
+        export_site(copy, tmp_path / "site")

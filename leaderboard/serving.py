@@ -45,12 +45,16 @@ def run(
         UsageError: The port was taken since the command looked.
     """
     from starlette.middleware import Middleware
+    from streamlit.runtime.pages_manager import PagesManager
     from streamlit.starlette import App
 
     from leaderboard.gate import Gate
     from leaderboard.join import join_routes
     from stepbench.access.invitations import Invitations
 
+    # Else Streamlit finds the folder `pages` and, until somebody has opened the first page, runs any other as it is asked
+    # for: without the frame, which looks at accounts, and the board's pages on the server of a study as well.
+    PagesManager.uses_pages_directory = False
     access = served_access()
     invitations = Invitations(folder) if access.way == "invite" or (access.way == "local" and named) else None
     gate = Middleware(Gate, access=access, invitations=invitations)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.pages_manager import PagesManager
 
 from leaderboard.serving import run, until_interrupted
 from leaderboard.voting_server import greeting
@@ -35,6 +36,7 @@ def test_a_signal_while_the_server_still_imports_ends_it_without_a_word(
 def test_a_port_taken_since_the_command_looked_is_named_and_no_address_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
     for name, value in to_environment(Access(way="local")).items():
         monkeypatch.setenv(name, value)
     with socket.socket() as taken:
@@ -52,6 +54,7 @@ def test_a_port_taken_since_the_command_looked_is_named_and_no_address_is_said(
     assert f"stepbench: cannot listen on 127.0.0.1:{port}: Address already in use" in said
     assert f"--port, such as {port + 1}" in said
     assert "here it is" not in said
+    assert PagesManager.uses_pages_directory is False, "no page is run past the frame"
 
 
 def test_the_organiser_is_invited_where_a_local_name_is_enough_and_nowhere_else(tmp_path: Path):

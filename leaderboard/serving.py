@@ -52,8 +52,8 @@ def run(
     from leaderboard.join import join_routes
     from stepbench.access.invitations import Invitations
 
-    # Else Streamlit finds the folder `pages` and, until somebody has opened the first page, runs any other as it is asked
-    # for: without the frame, which looks at accounts, and the board's pages on the server of a study as well.
+    # Else Streamlit finds the folder `pages` and, until somebody has opened the first page, runs any other by itself:
+    # without the frame, which looks at accounts, and the pages of a board on the server of a study as well.
     PagesManager.uses_pages_directory = False
     access = served_access()
     invitations = Invitations(folder) if access.way == "invite" or (access.way == "local" and named) else None
@@ -63,7 +63,7 @@ def run(
     @asynccontextmanager
     async def answering(_app: App) -> AsyncIterator[None]:
         # Whoever knocks from here on is let in: Streamlit listens already, and answers when this has begun.
-        print(greet(access), file=sys.stderr, flush=True)
+        sys.stderr.write(f"{greet(access)}\n")
         yield
 
     script_path = Path(__file__).with_name(script)
@@ -81,7 +81,7 @@ def until_interrupted(serve: Callable[[str, int], None], address: str, port: int
     except KeyboardInterrupt:
         return
     except StepbenchError as error:
-        print(f"stepbench: {error}", file=sys.stderr)
+        sys.stderr.write(f"stepbench: {error}\n")
         sys.exit(error.exit_code)
 
 

@@ -124,7 +124,9 @@ def _differences(rows: pd.DataFrame, labels: dict[str, str], titles: dict[str, s
 
 def _chart(rows: pd.DataFrame, card: dict[str, Any], labels: dict[str, str], baseline: str, word: Words) -> None:
     st.subheader(wording.plain(word("chart", title=card["title"], baseline=labels[baseline])))
-    drawn = rows.assign(label=versus.line_names(rows, labels), mean=rows.difference, p=rows.p_adjusted).head(charts.MOST_ROWS)
+    drawn = rows.assign(label=versus.line_names(rows, labels), mean=rows.difference, p=rows.p_adjusted).head(
+        charts.MOST_ROWS
+    )
     if drawn.empty:
         st.caption(word("not_compared"))
         return

@@ -25,8 +25,8 @@ libraries round otherwise, and nothing else may differ."""
 BLOCK = 8
 PREVIEW_DIFFERENCE = 8.0
 """Mean absolute difference, of 255, between the means of blocks of a preview and of its master above which they show
-different things. Of single pixels it would be 45 for coloured noise, since H.264 keeps colours at half the size. Of blocks
-it is at most 2 there and elsewhere; it is 9 and more between two clips of noise, and 14 between two of a small model."""
+different things. Of single pixels it would be 45 for coloured noise, since H.264 keeps colours at half the size. Of
+blocks it is at most 2 there and for other clips; between two clips of noise it is 9 and more, of a small model 14."""
 
 MOST_PIXELS = 1 << 31
 """Values (frames x height x width x 3) of one clip that is decoded here."""

@@ -60,7 +60,8 @@ def test_a_port_taken_since_the_command_looked_is_named_and_no_address_is_said(
 def test_the_organiser_is_invited_where_a_local_name_is_enough_and_nowhere_else(tmp_path: Path):
     first, second = greeting(tmp_path, "http://127.0.0.1:8502", Access(way="local")).splitlines()
     assert first == "voting on http://127.0.0.1:8502 (Ctrl-C ends it)"
-    assert "organiser's page" in second and "http://127.0.0.1:8502/join#sb1." in second
+    assert "organiser's page" in second
+    assert "http://127.0.0.1:8502/join#sb1." in second
     assert Invitations(tmp_path).live() == 1
     assert greeting(tmp_path, "http://h:1", Access(way="invite")) == "voting on http://h:1 (Ctrl-C ends it)"
     assert Invitations(tmp_path).live() == 1

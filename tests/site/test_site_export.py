@@ -262,5 +262,5 @@ def test_a_board_without_its_clips_is_not_exported(board: Path, tmp_path: Path):
     assert not (tmp_path / "site").exists()
     data = copy / open_board(copy).info["data"]
     (data / "pairs.parquet").write_bytes(b"torn")
-    with pytest.raises(DamagedBoardError, match="pairs.parquet cannot be read"):
+    with pytest.raises(DamagedBoardError, match=r"pairs\.parquet cannot be read"):
         export_site(copy, tmp_path / "site")

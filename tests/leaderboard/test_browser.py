@@ -36,6 +36,7 @@ pytestmark = [
 ]
 
 FRAMES, FPS = 24, 8
+COLOUR = "pill => getComputedStyle(pill).color"
 POSITIONS = "videos => videos.slice(0, 2).map(video => video.currentTime)"
 """Where the first two videos stand, in seconds, read in one go."""
 
@@ -195,6 +196,8 @@ def test_filter_sort_follow_a_shared_address_and_download(page: Any, served: Ser
     page.goto(served.address)
     page.get_by_role("radio", name="Wobble ↓").click()
     page.get_by_role("heading", name="Wobble ↓").wait_for()
+    colours = [page.get_by_role("radio", name=name).evaluate(COLOUR) for name in ("Wobble ↓", "Shine ↑")]
+    assert colours[0] == colours[1], "what is chosen can be read as well as what is not"
     page.get_by_text("Filter runs and choose columns").click()
     search = page.get_by_label("Search runs")
     search.fill("right")

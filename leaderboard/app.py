@@ -10,8 +10,8 @@ from leaderboard.translation import note_of_language
 from stepbench.board.folder import BoardError
 
 TITLE = "stepbench leaderboard"
-# Streamlit leaves a hand's breadth free above the title and two below the end; and the red text of a pill that is chosen
-# has a contrast of 3.6 in the dark; its border and ground tell as well that it is.
+# Streamlit leaves a hand's breadth free above the title and two below the end. Its red text of a chosen pill has a
+# contrast of 3.6 in the dark; border and ground tell as well that the pill is chosen.
 STYLE = """
 [data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }
 [data-testid=stMain] button[role=radio][aria-checked=true] { color: inherit; }

@@ -6,8 +6,10 @@ The keys are those of the released `config.json` files. Keys that no released fi
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
 
 from reference_model.errors import ConfigError
@@ -18,8 +20,38 @@ Compat = Literal["upstream", "precise"]
 AnyConfig = TypeVar("AnyConfig", bound="_Config")
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+
+
+def _are_whole(values: Any) -> bool:
+    return isinstance(values, Sequence) and all(map(_is_whole, values))
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number", _is_whole),
+    "int | None": ("a whole number, or None", lambda value: value is None or _is_whole(value)),
+    "float": ("a number", _is_number),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "str": ("text", lambda value: isinstance(value, str)),
+    "Sequence[int]": ("whole numbers", _are_whole),
+    "Sequence[int] | None": ("whole numbers, or None", lambda values: values is None or _are_whole(values)),
+    "int | Sequence[int]": ("one or more whole numbers", lambda value: _is_whole(value) or _are_whole(value)),
+}
+"""Annotation of a field -> what its values must be, in words and as a check: JSON and TOML files hold anything."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Config:
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            kind, fits = _KINDS.get(str(field.type), ("", None))
+            self._require(fits is None or fits(getattr(self, field.name)), f"{field.name} must be {kind}", field.name)
+
     @classmethod
     def from_dict(cls: type[AnyConfig], values: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyConfig:
         """Builds a config from a parsed `config.json`; keys with a leading underscore are metadata and skipped.
@@ -52,6 +84,10 @@ class _Config:
         if not holds:
             values = ", ".join(f"{key}={getattr(self, key)!r}" for key in keys)
             raise ConfigError(f"{type(self).__name__}: {rule}, got {values}")
+
+    def _require_positive(self, *keys: str) -> None:
+        for key in keys:
+            self._require(getattr(self, key) > 0, f"{key} must be above 0", key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +127,28 @@ class TransformerConfig(_Config):
     small_activations: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set("out_channels", self.in_channels if self.out_channels is None else self.out_channels)
+        self._require_positive(
+            "num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "patch_size", "norm_eps"
+        )
+        self._require(self.num_layers >= 0, "num_layers must not be negative", "num_layers")
         self._set("rope_ch_split", self.rope_split)
         if not isinstance(self.caption_channels, int):
             widths = tuple(self.caption_channels)
+            self._require(
+                1 <= len(widths) <= 2 and min(widths) > 0,
+                "caption_channels must be the widths of Step-LLM and CLIP, or of Step-LLM alone, above 0",
+                "caption_channels",
+            )
             self._set("caption_channels", widths[0] if len(widths) == 1 else widths)
+        else:
+            self._require_positive("caption_channels")
         split = self.rope_split
         self._require(
-            len(split) == 3 and sum(split) == self.attention_head_dim and not any(width % 2 for width in split),
+            len(split) == 3
+            and sum(split) == self.attention_head_dim
+            and not any(width < 0 or width % 2 for width in split),
             "rope_ch_split must be three even numbers that add up to attention_head_dim",
             "rope_ch_split",
             "attention_head_dim",
@@ -151,10 +201,14 @@ class VAEConfig(_Config):
     border_blend: Literal["upstream", "simultaneous", "none"] = "upstream"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive("enc_ch", "dec_ch", "z_channels", "groups", "num_res_blocks")
         self._set("enc_ch_mult", tuple(self.enc_ch_mult))
         self._set("dec_ch_mult", tuple(self.dec_ch_mult))
-        self._require(len(self.enc_ch_mult) == 4, "there are four encoder levels", "enc_ch_mult")
-        self._require(len(self.dec_ch_mult) == 4, "there are four decoder levels", "dec_ch_mult")
+        for side, name in (("encoder", "enc_ch_mult"), ("decoder", "dec_ch_mult")):
+            factors = getattr(self, name)
+            self._require(len(factors) == 4, f"there are four {side} levels", name)
+            self._require(min(factors) > 0, f"{name} must be above 0", name)
         widths = (self.enc_ch, *self.encoder_widths, *self.decoder_widths)
         self._require(
             all(width % self.groups == 0 for width in widths),
@@ -216,7 +270,25 @@ class StepLLMConfig(_Config):
     max_prompt_tokens: int = 320
 
     def __post_init__(self) -> None:
-        self._set("kv_channels", self.kv_channels or self.hidden_size // self.num_attention_heads)
+        super().__post_init__()
+        self._require_positive(
+            "hidden_size",
+            "num_attention_heads",
+            "num_attention_groups",
+            "ffn_hidden_size",
+            "layernorm_epsilon",
+            "padded_vocab_size",
+        )
+        self._require(self.num_layers >= 0, "num_layers must not be negative", "num_layers")
+        if self.kv_channels is None:
+            self._require(
+                self.hidden_size % self.num_attention_heads == 0,
+                "num_attention_heads must divide hidden_size where kv_channels is not given",
+                "num_attention_heads",
+                "hidden_size",
+            )
+        self._set("kv_channels", self.head_dim)
+        self._require_positive("kv_channels")
         self._require(
             self.num_attention_heads % self.num_attention_groups == 0,
             "num_attention_groups must divide num_attention_heads",
@@ -256,6 +328,26 @@ class ClipConfig(_Config):
     layer_norm_eps: float = 1e-12
     pad_token_id: int = 0
     max_prompt_tokens: int = 77
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive(
+            "vocab_size",
+            "hidden_size",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+            "layer_norm_eps",
+        )
+        self._require(self.num_hidden_layers >= 0, "num_hidden_layers must not be negative", "num_hidden_layers")
+        self._require(
+            self.hidden_size % self.num_attention_heads == 0,
+            "num_attention_heads must divide hidden_size",
+            "num_attention_heads",
+            "hidden_size",
+        )
+        self._require(self.max_prompt_tokens >= 2, "a prompt needs room for begin and end", "max_prompt_tokens")
 
 
 POSITIVE_MAGIC = (
@@ -309,9 +401,11 @@ class SamplingConfig(_Config):
     compat: Compat = "upstream"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._require(self.num_steps >= 1, "at least one step is needed", "num_steps")
-        self._require(self.time_shift > 0, "time_shift must be above 0", "time_shift")
-        self._require(self.fps > 0, "fps must be above 0", "fps")
+        for name in ("guidance_scale", "time_shift", "fps"):
+            self._require(math.isfinite(getattr(self, name)), f"{name} must be finite", name)
+        self._require_positive("time_shift", "fps")
         self._require(self.solver == "euler", "the only solver is 'euler'", "solver")
         self._require(self.num_train_timesteps == 1000, "num_train_timesteps must be 1000", "num_train_timesteps")
         self._require(self.dtype in WEIGHT_DTYPES, f"dtype must be one of {', '.join(WEIGHT_DTYPES)}", "dtype")

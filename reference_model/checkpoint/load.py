@@ -12,7 +12,13 @@ from torch import nn
 from reference_model.checkpoint.configs import read_config, read_sampling, read_vae_config
 from reference_model.checkpoint.layout import CLIP_STEM, LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.remap import clip_name, vae_name
-from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TensorSource, TorchSource
+from reference_model.checkpoint.sources import (
+    RenamedSource,
+    SafetensorsSource,
+    TensorSource,
+    TorchSource,
+    holds_numbers,
+)
 from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig, TransformerConfig
 from reference_model.errors import CheckpointError
 from reference_model.sampling.pipeline import TextToVideoPipeline
@@ -45,7 +51,7 @@ def load_weights(
         dtype: What parameters are cast to; None keeps the dtype on disk.
 
     Raises:
-        CheckpointError: For a missing, unexpected or misshapen tensor, by name.
+        CheckpointError: For a missing, unexpected or misshapen tensor, or one of whole numbers, by name.
     """
     check_shapes(model, source)
     for name, tensor in source:
@@ -177,6 +183,10 @@ def check_shapes(model: nn.Module, source: TensorSource) -> None:
             raise CheckpointError(
                 f"{source.path}: tensor {name!r} must have shape {shape}, got {source.shapes[name]}",
                 hint="the config beside the weights belongs to another model",
+            )
+        if not holds_numbers(source.dtypes[name]):
+            raise CheckpointError(
+                f"{source.path}: tensor {name!r} must hold floating-point numbers, got {source.dtypes[name]}"
             )
 
 

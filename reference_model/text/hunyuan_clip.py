@@ -6,19 +6,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
+from transformers.activations import ACT2FN
 
 from reference_model.config import ClipConfig
+from reference_model.errors import ConfigError
 
 
 class HunyuanClip(nn.Module):
     """A plain BERT without its pooler; the text is the last hidden state of every position.
 
     Parameters stand under `bert.`, as in the released file. Dropout is off in every mode: the tower is only read from.
+
+    Raises:
+        ConfigError: For an activation that `transformers` does not know.
     """
 
     def __init__(self, cfg: ClipConfig) -> None:
         super().__init__()
         self.cfg = cfg
+        if cfg.hidden_act not in ACT2FN:
+            raise ConfigError(f"hidden_act of CLIP must be an activation of transformers, got {cfg.hidden_act!r}")
         bert = BertConfig(
             vocab_size=cfg.vocab_size,
             hidden_size=cfg.hidden_size,

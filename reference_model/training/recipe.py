@@ -80,6 +80,7 @@ class TrainingRecipe(_Config):
     keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set("betas", tuple(self.betas))
         for name in ("steps", "batch_size", "log_every", "save_every", "sample_every", "keep_checkpoints"):
             self._require(getattr(self, name) >= 1, f"{name} must be at least 1", name)

@@ -227,6 +227,10 @@ def damaged(released_folder, tmp_path, change):
             lambda t: t.update({"decoder.conv_out.conv.bias": torch.zeros(3)}),
             "two tensors stand for 'decoder.conv_out.bias'",
         ),
+        (
+            lambda t: t.update({"encoder.norm_out.bias": torch.zeros(16, dtype=torch.int64)}),
+            "tensor 'encoder.norm_out.bias' must hold floating-point numbers, got I64",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_stop_with_their_name(released_folder, tmp_path, change, message):
@@ -291,6 +295,13 @@ def test_pickles_with_anything_but_tensors_are_refused(tmp_path, content, messag
         TorchSource(tmp_path / "pytorch_model.bin")
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK", bytes(range(256))])
+def test_files_that_are_no_pickles_are_refused(tmp_path, content):
+    (tmp_path / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin cannot be read as plain tensors"):
+        TorchSource(tmp_path / "pytorch_model.bin")
+
+
 def test_missing_and_damaged_files_are_named(released_folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"file not found: .*transformer.config\.json\n  hint: the folder must"):
         load_transformer(tmp_path)
@@ -310,6 +321,17 @@ def test_missing_and_damaged_files_are_named(released_folder, tmp_path):
     (tmp_path / "transformer" / "config.json").write_text("[]")
     with pytest.raises(CheckpointError, match="must hold a JSON object, got list"):
         load_transformer(tmp_path)
+    (tmp_path / "transformer" / "config.json").unlink()
+    (tmp_path / "transformer" / "config.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"config\.json cannot be read: Is a directory"):
+        load_transformer(tmp_path)
+
+
+@pytest.mark.parametrize("content", [{}, {"weight_map": None}, {"weight_map": ["a"]}, {"weight_map": {"a": 1}}])
+def test_an_index_that_places_nothing_is_refused(tmp_path, content):
+    write(tmp_path / "model.safetensors.index.json", content)
+    with pytest.raises(CheckpointError, match=r"index\.json must have a 'weight_map' from names of tensors to files"):
+        SafetensorsSource(tmp_path)
 
 
 def test_index_and_shards_must_agree(tmp_path):
@@ -332,6 +354,15 @@ def test_a_vocabulary_without_its_special_tokens_is_refused(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\nred\n")
     with pytest.raises(CheckpointError, match=r"vocabulary lacks \[UNK\], \[SEP\]"):
         ClipTokenizer(tmp_path / "vocab.txt")
+
+
+def test_tokenizer_files_that_are_none_are_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\xff")
+    with pytest.raises(CheckpointError, match=r"vocab\.txt is no text in UTF-8"):
+        ClipTokenizer(tmp_path / "vocab.txt")
+    (tmp_path / "odd.model").write_bytes(b"junk" * 100)
+    with pytest.raises(CheckpointError, match=r"odd\.model is no SentencePiece model: .*could not parse"):
+        StepTokenizer(tmp_path / "odd.model")
 
 
 def test_a_sentencepiece_model_with_other_ids_is_refused(tmp_path):

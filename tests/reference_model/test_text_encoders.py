@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from reference_model.config import ClipConfig, StepLLMConfig
+from reference_model.errors import ConfigError
 from reference_model.text.alibi import alibi_slopes, causal_bias
 from reference_model.text.hunyuan_clip import HunyuanClip
 from reference_model.text.step_llm import StepLLM
@@ -28,6 +29,11 @@ def test_clip_equals_golden(golden, distance):
     with torch.no_grad():
         states = model(file.inputs["input_ids"], file.inputs["attention_mask"])
     assert distance(states, file.outputs["last_hidden_state"]) < 1e-5
+
+
+def test_an_activation_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="must be an activation of transformers, got 'gelo'"):
+        HunyuanClip(ClipConfig(hidden_act="gelo", num_hidden_layers=0))
 
 
 def test_slopes_of_the_released_model():

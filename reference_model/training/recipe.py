@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from reference_model.config import _Config
+from reference_model.checked_config import CheckedConfig
 
 Strategy = Literal["ddp", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRecipe(_Config):
+class TrainingRecipe(CheckedConfig):
     """Optimiser, schedule, precision and book-keeping of a training run.
 
     The learning rate rises over `warmup_steps`, stays, and falls linearly to zero over the last `decay_share` of

@@ -9,7 +9,7 @@ from reference_model.config import TransformerConfig
 from reference_model.errors import ShapeError
 from reference_model.transformer.model import StepVideoTransformer
 
-GOLDEN_FILES = ["dit_multihead", "dit_patch2_extra", "dit_small_activations"]
+GOLDEN_FILES = ["dit_multihead", "dit_head128", "dit_patch2_extra", "dit_small_activations"]
 
 
 @pytest.mark.parametrize("compat", ["upstream", "precise"])

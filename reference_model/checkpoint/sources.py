@@ -32,32 +32,36 @@ class TensorSource(Protocol):
 
 
 class SafetensorsSource:
-    """One safetensors file, or a folder of shards with their index `<stem>.safetensors.index.json`.
+    """One safetensors file, or a folder of shards, usually with their index `<stem>.safetensors.index.json`.
+
+    Without an index, all `<stem>-*-of-*.safetensors` of the folder make up the model.
 
     Args:
         path: The file or the folder.
         stem: Start of the file names in a folder.
 
     Raises:
-        CheckpointError: If a file is missing or damaged, or the index and the shards disagree.
+        CheckpointError: If a file is missing or damaged, two hold the same tensor, or index and shards disagree.
     """
 
     def __init__(self, path: Path, stem: str = "model") -> None:
         self.path = path
         self._index = path / f"{stem}.safetensors.index.json"
-        single = path / f"{stem}.safetensors" if path.is_dir() else path
-        if self._index.is_file():
-            listed = _weight_map(self._index)
+        listed = _weight_map(self._index) if self._index.is_file() else {}
+        if listed:
             self._files = [path / name for name in sorted(set(listed.values()))]
         else:
-            listed = {}
-            self._files = [single]
+            single = path / f"{stem}.safetensors" if path.is_dir() else path
+            shards = [] if single.is_file() else sorted(path.glob(f"{stem}-*-of-*.safetensors"))
+            self._files = shards or [single]
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, str] = {}
         for file in self._files:
             shapes, dtypes = _read_header(file)
             if listed:
                 _compare_with_index(self._index, file, listed, shapes)
+            for name in shapes.keys() & self.shapes.keys():
+                raise CheckpointError(f"{file} holds tensor {name!r}, which another file beside it holds too")
             self.shapes |= shapes
             self.dtypes |= dtypes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -348,6 +349,22 @@ def test_index_and_shards_must_agree(tmp_path):
     write(index, {"weight_map": {"a": "two.safetensors"}})
     with pytest.raises(CheckpointError, match=r"file not found: .*two\.safetensors"):
         SafetensorsSource(tmp_path)
+
+
+def test_shards_are_found_without_their_index(released_folder, tmp_path):
+    folder = Path(shutil.copytree(released_folder / "transformer", tmp_path / "transformer"))
+    whole = load_transformer(tmp_path).state_dict()
+    (folder / "diffusion_pytorch_model.safetensors.index.json").unlink()
+    found = load_transformer(tmp_path).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in whole.items())
+    first, *_, last = sorted(folder.glob("*.safetensors"))
+    again = shutil.copyfile(first, folder / "diffusion_pytorch_model-1-of-1.safetensors")
+    with pytest.raises(CheckpointError, match="which another file beside it holds too"):
+        load_transformer(tmp_path)
+    again.unlink()
+    last.unlink()
+    with pytest.raises(CheckpointError, match="transformer lacks tensor"):
+        load_transformer(tmp_path)
 
 
 def test_a_vocabulary_without_its_special_tokens_is_refused(tmp_path):

@@ -36,7 +36,7 @@ class KeptFeatures:
         if not room:
             return make()
         key = hashlib.sha256(f"{precision} {tuple(images.shape)}".encode())
-        key.update(images.cpu().contiguous().numpy())
+        key.update(images.cpu().contiguous().numpy().data)
         name = key.digest()
         if name not in self._layers:
             self._layers[name] = make()

@@ -257,6 +257,16 @@ class ClipConfig(_Config):
     pad_token_id: int = 0
     max_prompt_tokens: int = 77
 
+    def __post_init__(self) -> None:
+        self._require(
+            self.hidden_size % self.num_attention_heads == 0,
+            "num_attention_heads must divide hidden_size",
+            "num_attention_heads",
+            "hidden_size",
+        )
+        known = ("gelu", "gelu_new", "relu", "silu")
+        self._require(self.hidden_act in known, f"hidden_act must be one of {', '.join(known)}", "hidden_act")
+
 
 POSITIVE_MAGIC = (
     "超高清、HDR 视频、环境光、杜比全景声、画面稳定、流畅动作、逼真的细节、"

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.backbones.clip_sampling import frames_seen
 from metrics.backbones.protocol import VideoBackbone
@@ -23,6 +22,7 @@ from metrics.feature_states import FeatureStates
 from metrics.functional.checks import check_batch
 from metrics.functional.resampling import Floor, Interval, bootstrap_interval, real_against_real
 from metrics.set_distance import SetDistance
+from metrics.torchmetrics_base import Metric
 
 
 class SetMetric(FeatureStates, ABC):

@@ -274,6 +274,14 @@ class ClipConfig(CheckedConfig):
             "hidden_size",
         )
         self._require(self.max_prompt_tokens >= 2, "a prompt needs room for begin and end", "max_prompt_tokens")
+        self._require(
+            0 <= self.pad_token_id < self.vocab_size,
+            "pad_token_id must be one of the tokens",
+            "pad_token_id",
+            "vocab_size",
+        )
+        known = ("gelu", "gelu_new", "relu", "silu")
+        self._require(self.hidden_act in known, f"hidden_act must be one of {', '.join(known)}", "hidden_act")
 
 
 POSITIVE_MAGIC = (

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from reference_model.checkpoint.configs import read_config, read_sampling, read_vae_config
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import CLIP_STEM, LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.remap import clip_name, vae_name
 from reference_model.checkpoint.sources import (
@@ -45,7 +46,7 @@ def load_weights(
     name, so beside the model itself only one tensor is in memory at any moment.
 
     Args:
-        model: Usually built under `torch.device("meta")`.
+        model: Usually built under `without_values()`.
         source: Where the tensors are.
         device: Where parameters end up; None means the CPU.
         dtype: What parameters are cast to; None keeps the dtype on disk.
@@ -163,7 +164,7 @@ def weight_dtype(sampling: SamplingConfig) -> torch.dtype | None:
 
 
 def _build(build: Callable[[], Module], source: TensorSource, device: Device, dtype: torch.dtype | None) -> Module:
-    with torch.device("meta"):
+    with without_values():
         model = build()
     load_weights(model, source, device=device, dtype=dtype)
     return model

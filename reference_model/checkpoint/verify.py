@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from reference_model.checkpoint.configs import read_preset
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.load import clip_source
 from reference_model.checkpoint.remap import vae_name
@@ -77,7 +77,7 @@ def verify_folder(root: Path | str) -> Iterator[PartReport]:
 
 
 def _compare(part: str, build: Callable[[], nn.Module], open_source: Callable[[], TensorSource]) -> PartReport:
-    with torch.device("meta"):
+    with without_values():
         wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
     try:
         source = open_source()

@@ -30,7 +30,7 @@ class StepVideoTransformer(nn.Module):
         self.clip_projection = None if cfg.clip_channels is None else nn.Linear(cfg.clip_channels, cfg.width)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(cfg) for _ in range(cfg.num_layers))
         self.norm_out = nn.LayerNorm(cfg.width, cfg.norm_eps, cfg.norm_elementwise_affine)
-        self.scale_shift_table = nn.Parameter(torch.randn(2, cfg.width) / cfg.width**0.5)
+        self.scale_shift_table = nn.Parameter(nn.init.normal_(torch.empty(2, cfg.width), std=cfg.width**-0.5))
         self.proj_out = nn.Linear(cfg.width, cfg.patch_size**2 * (cfg.out_channels or cfg.in_channels))
 
     def forward(

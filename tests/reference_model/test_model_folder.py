@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -407,3 +409,21 @@ def test_renaming_can_drop_tensors(tmp_path):
 def test_step_llm_and_clip_load_by_themselves(released_folder):
     assert load_step_llm(released_folder, dtype=torch.float32)(torch.tensor([[1, 2]])).shape == (1, 2, 32)
     assert load_clip(released_folder).cfg.hidden_size == 16
+
+
+def test_models_without_values_draw_nothing_and_import_no_compiler():
+    code = """
+import sys, torch
+from reference_model import StepLLM, StepLLMConfig, StepVideoTransformer, tiny
+from reference_model.checkpoint.empty import without_values
+from reference_model.text.hunyuan_clip import HunyuanClip
+before = torch.random.get_rng_state()
+preset = tiny()
+with without_values():
+    models = [StepVideoTransformer(preset.transformer), StepLLM(preset.llm), HunyuanClip(preset.clip)]
+assert all(value.device.type == "meta" for model in models for value in model.state_dict().values())
+assert torch.equal(before, torch.random.get_rng_state())
+print([name for name in ("torch._dynamo", "sympy", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

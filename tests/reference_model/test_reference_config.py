@@ -141,6 +141,7 @@ def test_unknown_keys_are_refused_with_a_suggestion_or_ignored_on_demand():
         (lambda: StepLLMConfig(num_layers=-1), "num_layers must not be negative"),
         (lambda: StepLLMConfig(kv_channels=-8), "kv_channels must be above 0"),
         (lambda: ClipConfig(num_attention_heads=3), "num_attention_heads must divide hidden_size"),
+        (lambda: ClipConfig(pad_token_id=47020), "pad_token_id must be one of the tokens, got pad_token_id=47020"),
         (lambda: ClipConfig(num_hidden_layers=-1), "num_hidden_layers must not be negative"),
         (lambda: ClipConfig(max_prompt_tokens=1), "room for begin and end"),
         (lambda: SamplingConfig(guidance_scale=float("inf")), "guidance_scale must be finite"),

@@ -41,6 +41,63 @@ def test_released_values():
     assert (preset.sampling.num_steps, preset.sampling.guidance_scale, preset.sampling.time_shift) == (50, 9.0, 13.0)
 
 
+def test_every_released_setting_is_a_default():
+    preset = step_video_t2v()
+    assert preset.vae.to_dict() == {
+        "enc_ch": 32,
+        "enc_ch_mult": (4, 8, 16, 16),
+        "dec_ch": 128,
+        "dec_ch_mult": (1, 2, 4, 4),
+        "z_channels": 64,
+        "groups": 32,
+        "num_res_blocks": 2,
+        "border_blend": "upstream",
+    }
+    assert preset.llm.to_dict() == {
+        "hidden_size": 6144,
+        "num_layers": 48,
+        "num_attention_heads": 48,
+        "num_attention_groups": 8,
+        "kv_channels": 128,
+        "ffn_hidden_size": 16896,
+        "layernorm_epsilon": 1e-5,
+        "padded_vocab_size": 65536,
+        "alibi": "sqrt",
+        "max_prompt_tokens": 320,
+    }
+    assert preset.clip.to_dict() == {
+        "vocab_size": 47020,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "max_prompt_tokens": 77,
+    }
+    assert preset.sampling.to_dict() == {
+        "num_steps": 50,
+        "guidance_scale": 9.0,
+        "time_shift": 13.0,
+        "num_frames": 204,
+        "height": 544,
+        "width": 992,
+        "fps": 25.0,
+        "positive_magic": "超高清、HDR 视频、环境光、杜比全景声、画面稳定、流畅动作、"
+        "逼真的细节、专业级构图、超现实主义、自然、生动、超细节、清晰。",
+        "negative_magic": "画面暗、低分辨率、不良手、文本、缺少手指、多余的手指、"
+        "裁剪、低质量、颗粒状、签名、水印、用户名、模糊。",
+        "reverse": False,
+        "solver": "euler",
+        "num_train_timesteps": 1000,
+        "dtype": "stored",
+        "compat": "upstream",
+    }
+
+
 def test_turbo_differs_in_sampling_alone():
     full, turbo = step_video_t2v(), step_video_t2v_turbo()
     assert turbo.transformer == full.transformer

@@ -178,6 +178,7 @@ def test_posterior_clamps_and_samples_from_its_generator():
     posterior = DiagonalGaussian.from_moments(moments)
     assert posterior.mean.flatten().tolist() == [1.0, -99.0]
     assert posterior.logvar.flatten().tolist() == [20.0, 0.0]
+    assert DiagonalGaussian.from_moments(-moments).logvar.flatten().tolist() == [-30.0, 0.0]
     draws = [posterior.sample(torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])

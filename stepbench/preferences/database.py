@@ -88,6 +88,11 @@ def _address(file: Path) -> str:
     return os.environ[variable]
 
 
+def storable(text: str) -> bool:
+    """Whether either database can hold a text: PostgreSQL takes no NUL, and no encoding half a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
 class Database:
     """Connections to one study's database; may be shared by threads.
 

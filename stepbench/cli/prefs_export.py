@@ -64,7 +64,8 @@ def export(
 
         written = write_votes(tables, out, to, url_prefix=url_prefix)
         if json:
-            print_records([{"file": str(out), "judgements": written.judgements, "of": written.of}])
+            facts = {"judgements": written.judgements, "of": written.of, "simulated": written.simulated}
+            print_records([{"file": str(out)} | facts])
         for text in written.notes:
             note(text)
         note(f"{out}: {written.judgements} of {written.of} judgements")

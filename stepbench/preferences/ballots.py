@@ -221,6 +221,12 @@ def _receipt(row: Row[Any], vote_id: str, submitted: float, *, stored: bool) -> 
     )
 
 
+def assignment_of(connection: Connection, vote_id: str) -> str | None:
+    """The assignment on which the vote of this id was given; None where there is no such vote."""
+    known = connection.execute(_KNOWN, {"id": vote_id}).one_or_none()
+    return None if known is None else known.assignment_id
+
+
 def votes_since(connection: Connection, annotator: Annotator, since: float) -> int:
     """How many votes an annotator has given since a time, corrections aside."""
     query = (

@@ -335,6 +335,11 @@ class Study:
             leases.is_swapped(connection, assignment_id)
             return leases.view(connection, assignment_id)
 
+    def voted_on(self, vote_id: str) -> str | None:
+        """The assignment on which the vote of this id was given; None where there is no such vote."""
+        with self.database.reading() as connection:
+            return ballots.assignment_of(connection, vote_id)
+
     def own_progress(self, annotator: str) -> OwnProgress:
         """How far one annotator is. Kinds are not told apart, so that it gives no gold pair away."""
         with self.database.reading() as connection:

@@ -60,6 +60,9 @@ def test_one_vote_from_a_script(stepbench: Callable[..., Any], made_runs: list[P
     stored = stepbench(*command, "--assignment", pair["assignment_id"], "--json")
     assert stored.records()[0]["stored"] is True
     assert "was stored before" in stepbench(*command, "--assignment", pair["assignment_id"]).err
+    again = stepbench(*command)
+    assert (again.code, "was stored before" in again.err, len(Study.open("s").votes())) == (0, True, 9)
+    assert stepbench(*(word if word != "tie" else "a" for word in command)).code == 2
     assert stepbench("prefs", "vote", "s", "--annotator", "x", "--rate", "beauty=4").code == 2
     assert "CLIP.DIMENSION" in stepbench("prefs", "vote", "s", "--annotator", "x", "--rate", "beauty=4").err
     assert stepbench("prefs", "forget", "s", "ann@host").code == 0

@@ -27,7 +27,7 @@ def rate(
 
     Args:
         study: Folder, SQLite file or URL of a study, or a file of votes (.csv, .parquet).
-        draws: Random draws behind ranks and the intervals of agreement.
+        draws: Random draws behind ranks and P(best).
         level: Coverage of all intervals.
         seed: Of the random draws.
         annotators: Print a table of wins, ties and losses per annotator and category, too.

@@ -41,7 +41,8 @@ def test_a_study_from_the_first_command_to_the_last(stepbench: Callable[..., Any
     assert len(record["quality"]) == 5
     assert record["win_rates"][0]["prompts"] == 6
     shown = stepbench("prefs", "status", "studies/april")
-    assert "SIMULATED" in shown.out
+    for title in ("Agreement", "Annotators", "Win rate of model_1 so far"):
+        assert f"{title} (SIMULATED VOTES)" in shown.out
     assert "always-valid" in shown.out
     assert "5 annotators, 5 simulated, 0 excluded by rule" in shown.err
 

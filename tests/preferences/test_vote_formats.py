@@ -175,11 +175,11 @@ def test_what_is_beside_a_videoalign_file_must_fit(tmp_path):
     with pytest.raises(UsageError, match="row 2: VQ is 'A', and was 'B' by"):
         videoalign.read_videoalign(file)
     file.write_text(text.splitlines()[0] + "\n" + text.splitlines()[1] + "\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="has 1 rows, and .* is about 2"):
+    with pytest.raises(UsageError, match=r"has 1 rows, and .* is about 2"):
         videoalign.read_videoalign(file)
     file.write_text(text, encoding="utf-8")
     beside.write_text(whose.replace("annotator", "person"), encoding="utf-8")
-    with pytest.raises(UsageError, match="v.votes.jsonl cannot be read"):
+    with pytest.raises(UsageError, match=r"v\.votes\.jsonl cannot be read"):
         videoalign.read_videoalign(file)
 
 

@@ -35,9 +35,7 @@ def write_arena(votes: pd.DataFrame, path: Path) -> int:
     _check_suffix(path)
     rows = [_battle(row) for row in count_votes(votes).pairwise.to_dict("records")]
     if not rows:
-        raise NothingSelectedError(
-            "no pairwise vote counts, so there is no battle", hint="stepbench prefs status STUDY"
-        )
+        raise NothingSelectedError("no pairwise vote counts, so there is no battle", hint="stepbench prefs rate STUDY")
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return len(rows)

@@ -86,6 +86,9 @@ def test_what_commands_refuse(stepbench: Callable[..., Any], made_runs: list[Pat
     ]:
         ended = stepbench("prefs", *arguments)
         assert (ended.code, message in ended.err) == (code, True), ended.err
+    (workplace / "text.sqlite").write_text("no database, but a text of more than a hundred characters. " * 9)
+    broken = stepbench("prefs", "status", "text.sqlite")
+    assert (broken.code, "is no database of a study: file is not a database" in broken.err) == (2, True), broken.err
     stepbench("prefs", "new", "s")
     other = toy_run(workplace, "other", suite=_other_suite()).folder
     for arguments, code, message in [
@@ -95,7 +98,11 @@ def test_what_commands_refuse(stepbench: Callable[..., Any], made_runs: list[Pat
         (("plan", "s", *made_runs, "--pairs", "7"), 2, "must be from 1 to 6"),
         (("simulate", "s", "--by", "flicker"), 2, "--by takes scores from the study's runs"),
         (("simulate", "s", *made_runs, "--by", "flicker"), 2, "has no metric 'flicker'"),
+        (("plan", "s", *made_runs, "--votes", "0"), 2, "votes per pair must be at least 1, got 0"),
         (("simulate", "s", "--annotators", "0"), 2, "at least 1 annotator"),
+        (("simulate", "s", "--side-bias", "nan"), 2, "side_bias must be finite, got nan"),
+        (("simulate", "s", "--max-votes", "0"), 2, "max_votes must be at least 1, got 0"),
+        (("simulate", "s", *made_runs, "--by", "flicker", "--sharpness", "inf"), 2, "sharpness must be finite"),
         (("simulate", "s", "--strength", "m"), 2, "--strength must be MODEL=NUMBER, got 'm'"),
         (("simulate", "s", "--strength", "m=strong"), 2, "--strength must be MODEL=NUMBER, got 'm=strong'"),
         (("forget", "s", "nobody"), 2, "no annotator of this name"),

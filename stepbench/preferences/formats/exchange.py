@@ -18,7 +18,7 @@ from stepbench.preferences.formats.pairs_file import write_pairs
 from stepbench.preferences.formats.videoalign import read_videoalign, write_videoalign
 from stepbench.preferences.formats.videoalign_votes import votes_file
 from stepbench.preferences.formats.votes_table import read_csv, read_parquet, write_csv, write_parquet
-from stepbench.preferences.study_tables import StudyTables
+from stepbench.preferences.study_tables import VOTE_FILES, StudyTables
 
 TableFormat = Literal["csv", "parquet", "arena", "videoalign", "labelstudio", "argilla"]
 Format = Literal["dpo", "trl", "videoalign", "arena", "labelstudio", "argilla", "csv", "parquet"]
@@ -57,6 +57,8 @@ def write_votes(tables: StudyTables, path: Path, form: TableFormat, *, url_prefi
         path.parent.mkdir(parents=True, exist_ok=True)
         judgements = write(votes, tables.pairs, path, url_prefix=url_prefix)
         return Written(judgements=judgements, of=total, simulated=simulated, notes=tuple(said))
+    if form in ("csv", "parquet") and path.suffix in VOTE_FILES and path.suffix != f".{form}":
+        raise UsageError(f"a {form} file cannot be called {path.name}", hint=f"{path.with_suffix('.' + form).name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == "videoalign":
         found = write_videoalign(votes, path)

@@ -75,8 +75,10 @@ def cast(
     last = _last(connection, ballot.assignment_id)
     _check_standing(row, last, ballot, protocol, now)
     state = "skipped" if ballot.answers.skipped else "voted"
-    if state == "voted" and row.state != "voted" and not (row.state == "open" and row.leased_until > now):
-        _check_room(connection, row, now)
+    if state == "voted" and row.state != "voted":
+        # Whose clock differs may have given away a place that is held by this clock: votes of others always count.
+        held = row.state == "open" and row.leased_until > now
+        _check_room(connection, row, math.inf if held else now)
     _append(connection, ballot, last, started, submitted)
     own = _ASSIGNMENT.assignment_id == ballot.assignment_id
     connection.execute(update(schema.assignment).where(own).values(state=state))

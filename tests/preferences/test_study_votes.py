@@ -340,3 +340,17 @@ def test_what_stands_is_undone_whatever_the_clocks_said(make_study: Make, clock:
     study.undo("ann")
     study.vote(pair, "tie", vote_id="v4")
     assert study.votes().vote_id.tolist() == ["v4"]
+
+
+def test_servers_whose_clocks_differ_fill_no_pair_beyond_its_target(tmp_path: Path) -> None:
+    slow = Clock()
+    place = f"sqlite:///{tmp_path}/study.sqlite"
+    with (
+        Study.create(place, pair_rows(1), target_votes=1, clock=slow) as behind,
+        Study.open(place, clock=lambda: slow() + 3600) as ahead,
+    ):
+        held = _next(behind, "ann")
+        ahead.vote(_next(ahead, "bob"), "a")
+        with pytest.raises(LeaseLostError, match="others have taken its 1 place"):
+            behind.vote(held, "b")
+        assert behind.pairs().votes.tolist() == [1]

@@ -50,7 +50,7 @@ def write_votes(tables: StudyTables, path: Path, form: TableFormat, *, url_prefi
         NothingSelectedError: No vote is of the kind that the format holds.
     """
     votes, total = tables.votes, len(tables.votes)
-    simulated = int(votes["simulated"].astype(bool).sum())
+    simulated = int(votes["simulated"].to_numpy(dtype=bool).sum())
     said = [f"SIMULATED: {simulated} of {total} judgements are by programs"] if simulated else []
     if form in BLIND:
         write = {"labelstudio": write_label_studio, "argilla": write_argilla}[form]

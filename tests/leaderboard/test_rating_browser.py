@@ -69,6 +69,9 @@ def test_each_clip_is_rated_alone_after_it_was_watched(served: tuple[str, Study]
             assert page.locator(".send").is_disabled()
             for grade in grades:
                 page.keyboard.press(grade)
+        page.set_viewport_size({"width": 390, "height": 720})
+        page.locator(".send").scroll_into_view_if_needed()
+        assert abs(page.locator(".player").bounding_box()["y"]) <= 1, "the clips stay in sight, at the top edge"
         page.keyboard.press("Enter")
         page.get_by_text("That was all").wait_for()
         browser.close()

@@ -276,3 +276,24 @@ def test_phone_width_keys_and_view(served: Served, people: tuple[Person, Person]
     assert page.locator(".vote.locked").count() == 1, "stepping is not watching"
     page.keyboard.press("?")
     assert page.get_by_text("同じ位置で A と B を切り替え", exact=True).is_visible()
+
+
+def test_a_clip_that_a_broken_network_swallowed_is_asked_for_again(served: Served, people: tuple[Person, Person]):
+    ann, _ = people
+    page = ann.page.context.browser.new_context().new_page()
+    page.set_default_timeout(60_000)
+    asked: list[str] = []
+
+    def swallow(route: Any) -> None:
+        asked.append(route.request.url)
+        route.abort() if len(asked) <= 2 else route.continue_()
+
+    page.route("**/clips/**", swallow)
+    person = Person(page)
+    person.join(served.address, "cut off")
+    page.get_by_text("A clip of this pair cannot be played. Please skip the pair.").wait_for()
+    assert page.get_by_text("This clip cannot be played here.").count() >= 1
+    page.locator(".vote video").nth(1).wait_for()
+    person.watch()
+    assert page.get_by_text("cannot be played").count() == 0
+    assert len(asked) > 2

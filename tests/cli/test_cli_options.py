@@ -25,9 +25,15 @@ def test_seeds(text, seeds):
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "-1", "1..", "..3", "3..1", "1,,2", "1.5", "²", "0..x"])
+@pytest.mark.parametrize("text", ["", "a", "-1", "1..", "..3", "3..1", "1,,2", "1.5", "²", "0..x", "9" * 5000])
 def test_other_seeds_are_refused(text):
     with pytest.raises(UsageError, match=r"seeds must look like 0\.\.3 or 0,2,5, got"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["0..99999999999", "0..999999,2000000", f"0..1{'0' * 30}"])
+def test_more_seeds_than_anybody_means_are_refused_before_they_fill_the_memory(text):
+    with pytest.raises(UsageError, match=r"at most 1,000,000 seeds per prompt, got"):
         parse_seeds(text)
 
 

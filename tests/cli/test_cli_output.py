@@ -123,6 +123,9 @@ def test_a_broken_run_is_listed_as_such(stepbench, run, workplace):
     statuses = {record["run"]: record["status"] for record in stepbench("list", "runs", "--json").records()}
     assert statuses["runs/r"] == "complete"
     assert "not JSON" in statuses["runs/broken"]
+    table = stepbench("list", "runs").out
+    assert "python:toy_gen" in table
+    assert "not JSON" in table
 
 
 def test_show_tells_of_the_run_and_of_one_sample(stepbench, run):

@@ -66,6 +66,28 @@ def planned(stepbench, make_suite):
     return call
 
 
+def test_a_dry_run_names_the_run_and_the_shard_that_would_be_made(planned, stepbench):
+    assert planned("--run-id", "mine")["run_id"] == "mine"
+    assert [planned("--shard", f"{index}/4")["samples"] for index in range(4)] == [1, 1, 1, 0]
+    assert stepbench(*RUN, "--no-score").code == 0
+    whole, part = planned("--seeds", "0..1"), planned("--seeds", "0..1", "--shard", "1/2")
+    assert (part["samples"], part["hours"]) == (3, pytest.approx(whole["hours"] / 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--run-id", "../r"), "unsafe run id '../r'"),
+        (("--shard", "5/4"), "--shard must be i/N"),
+        (("--workers", "0"), "workers must be at least 1, got 0"),
+        (("-m", "flickr"), "did you mean flicker"),
+        (("-m", "psnr"), "add --reference RUN"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would_refuse(planned, arguments, complaint):
+    assert complaint in planned(*arguments, code=2)
+
+
 def test_a_dry_run_makes_nothing(planned, stepbench, workplace):
     record = planned("--seeds", "0..3")
     assert (record["samples"], record["prompts"], record["seeds"]) == (12, 3, 4)

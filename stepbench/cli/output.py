@@ -13,6 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 
+_SHOWN = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421, 0x9B: 0x241B}
+"""Control characters as their pictures: a prompt that holds some must not steer the reader's terminal."""
+
+
 def note(text: str) -> None:
     """A line for people, on stderr."""
     print(text, file=sys.stderr)
@@ -59,7 +63,7 @@ def interval(low: float | None, high: float | None) -> str:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value).translate(_SHOWN)
 
 
 def _plain(value: Any) -> Any:

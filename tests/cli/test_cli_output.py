@@ -81,6 +81,15 @@ def test_prompts_are_data_and_never_markup(stepbench, run):
     assert stepbench("list", "prompts", "-t", "mini", "--json").records()[1]["text"] == MARKUP
 
 
+def test_a_prompt_does_not_steer_the_terminal(stepbench, make_suite):
+    text = "\x1b[31mred \x07 \x9b2J"
+    make_suite(text)
+    shown = stepbench("list", "prompts", "-t", "mini").out
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+    assert "␛[31mred ␇ ␛2J" in shown
+    assert stepbench("list", "prompts", "-t", "mini", "--json").records()[0]["text"] == text
+
+
 def test_list_shows_what_there_is(stepbench, run):
     suites = {record["suite"]: record for record in stepbench("list", "suites", "--json").records()}
     assert suites["step-essentials"]["prompts"] > 100

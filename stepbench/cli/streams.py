@@ -35,7 +35,8 @@ class _Outlasting:
         except OSError as error:
             self._hang_up()
             raise IncompleteError(
-                f"cannot write {self._stream.name}: {error.strerror}", hint="free space, then give the same command again"
+                f"cannot write {self._stream.name}: {error.strerror}",
+                hint="free space, then try again",
             ) from error
 
     def _hang_up(self) -> None:

@@ -156,7 +156,12 @@ def test_every_documented_code_is_in_the_table_and_the_other_way_round():
 def test_a_reader_that_has_seen_enough_hides_no_regression(workplace, stepbench, make_suite):
     make_suite("one", "two")
     for name in ("noise", "dim"):
-        assert stepbench("run", "-M", f"python:toy_generators:{name}", "-t", "mini", "-m", "flicker", "--run-id", name).code == 0
+        assert (
+            stepbench(
+                "run", "-M", f"python:toy_generators:{name}", "-t", "mini", "-m", "flicker", "--run-id", name
+            ).code
+            == 0
+        )
     (workplace / "gate.toml").write_text("[metrics.flicker]\nmargin = 0.0\n", encoding="utf-8")
     gate = f"{sys.executable} -m stepbench gate runs/noise --baseline runs/dim --policy gate.toml"
     for arguments, reader in (("--json", "true"), ("", "true"), ("--explain 2>&1", "true"), ("", "cat")):

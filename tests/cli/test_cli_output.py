@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stepbench.cli.main import COMMANDS
+from stepbench.cli.output import interval
 
 NOISE = ["run", "-M", "python:toy_generators:noise", "-t", "mini", "-m", "flicker", "--run-id", "r"]
 MARKUP = "[bold]red[/bold] [not a tag] \\[x] 红色的圆 <b>"
@@ -79,6 +80,21 @@ def test_prompts_are_data_and_never_markup(stepbench, run):
     assert MARKUP in stepbench("list", "prompts", "-t", "mini").out
     assert MARKUP in stepbench("show", run, "p2-s0").out
     assert stepbench("list", "prompts", "-t", "mini", "--json").records()[1]["text"] == MARKUP
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (-0.0707, 0.08652, "[-0.0707, 0.0865]"),
+        (34.1498, 34.1502, "[34.1498, 34.1502]"),
+        (0.9994, 0.9996, "[0.9994, 0.9996]"),
+        (1.0, 1.0, "[1, 1]"),
+        (float("nan"), 1.0, ""),
+        (None, 1.0, ""),
+    ],
+)
+def test_an_interval_is_shown_finely_enough_to_hold_its_mean(low, high, shown):
+    assert interval(low, high) == shown
 
 
 def test_a_prompt_does_not_steer_the_terminal(stepbench, make_suite):

@@ -149,7 +149,10 @@ DAMAGE = {
     "plan.jsonl": ("is not the plan of run.json: 1 samples", lambda text: text.partition("\n")[2]),
     "prompts.jsonl": ("lacks prompt 'p1', which is planned", lambda text: text.partition("\n")[2]),
     "samples.jsonl": (r"samples.jsonl:1: a row with .*outcome.* was expected", lambda text: '{"a": 1}\n' + text),
-    "scores/flicker@1:native.jsonl": (r"native.jsonl:1: a row with .*status.* was expected", lambda text: "{}\n" + text),
+    "scores/flicker@1:native.jsonl": (
+        r"native.jsonl:1: a row with .*status.* was expected",
+        lambda text: "{}\n" + text,
+    ),
     "run.json": ("suite missing or of another kind", lambda text: text.replace('"suite"', '"sweet"')),
 }
 

@@ -296,7 +296,7 @@ def _with_verdicts(rows: pd.DataFrame, by: Grouping | None, level: float) -> pd.
 def _verdict(row: dict[str, Any], alpha: float) -> str:
     if row["n"] == 0:
         return "no common scores"
-    if row["p_adjusted"] > alpha:
+    if not row["p_adjusted"] <= alpha:
         return "not separable"
     higher, lower = ("b", "a") if row["difference"] > 0 else ("a", "b")
     return {"higher": f"{higher} better", "lower": f"{lower} better", "neutral": f"{higher} higher"}[row["direction"]]

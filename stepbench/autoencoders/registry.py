@@ -41,7 +41,7 @@ def make_autoencoder(spec: str) -> Autoencoder:
         return _factory(family, spec)(argument)
     except StepbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"autoencoder {spec!r} cannot be loaded: {type(error).__name__}: {error}", hint="--debug shows where"
         ) from error

@@ -44,7 +44,7 @@ def make_generator(spec: str) -> Generator:
         return _factory(family, spec)(argument)
     except StepbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"generator {spec!r} cannot be loaded: {type(error).__name__}: {error}", hint="--debug shows where"
         ) from error

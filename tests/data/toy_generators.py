@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def obedient(prompt: str, seed: int) -> np.ndarray | list[str] | None:
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "exit":
         os._exit(3)
+    if word == "leave":
+        sys.exit(0)
     if word == "hang":
         time.sleep(60)
     if word == "floats":

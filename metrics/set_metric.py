@@ -192,9 +192,8 @@ class SetMetric(FeatureStates, ABC):
             if getattr(incoming_state, "card", None) != self.card:
                 other = getattr(getattr(incoming_state, "card", None), "id", type(incoming_state).__name__)
                 raise MetricError(f"only equal metrics can be merged, got {other} for {self.card.id}")
-            self._update_count += incoming_state.update_count
         super().merge_state(incoming_state)
-        self._computed = None
+        self._state_came()
 
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         features, reference = self._sides(paired=self.distance.paired)

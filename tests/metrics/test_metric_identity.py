@@ -134,6 +134,24 @@ def test_clip_metrics_with_other_ids_are_not_merged(weights_here: Path):
         alex.merge_state(squeeze)
 
 
+def test_states_of_clip_metrics_with_other_ids_are_not_taken_in(weights_here: Path):
+    batch = clips.batch(2)
+    flicker, sharpness = metrics.build("flicker"), metrics.build("sharpness")
+    for metric in (flicker, sharpness):
+        metric.persistent(True)
+        metric.update(batch)
+    with pytest.raises(MetricError, match="state is not one of flicker@1:native\n  hint: build the metric with the opt"):
+        flicker.load_state_dict(sharpness.state_dict())
+    with pytest.raises(MetricError, match="states of different metrics, options, backbones or weights"):
+        flicker.merge_state(dict(sharpness.metric_state))
+    alex, squeeze = metrics.build("lpips"), metrics.build("lpips", net="squeeze")
+    for metric in (alex, squeeze):
+        metric.persistent(True)
+    alex.update(batch, batch)
+    with pytest.raises(MetricError, match="saved state is not one of lpips@1:.*native-squeeze"):
+        squeeze.load_state_dict(alex.state_dict())
+
+
 def test_ssim_is_not_the_ssim_of_torchmetrics():
     # They pad by reflection and keep the border; ours counts windows inside the frame alone.
     clip, blurred = clips.example(0), clips.blurred(clips.example(0), 1.5)

@@ -265,7 +265,7 @@ def test_objects_with_other_cards_cannot_be_merged():
 def test_bare_states_of_other_features_cannot_be_merged():
     other = FVD(Levels(policy="16f-native"))
     other.update(PREDS, TARGET)
-    with pytest.raises(MetricError, match="features of different backbones, weights or policies"):
+    with pytest.raises(MetricError, match="different metrics, options, backbones or weights"):
         FVD("toy").merge_state(dict(other.metric_state))
 
 

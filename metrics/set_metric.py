@@ -188,10 +188,9 @@ class SetMetric(FeatureStates, ABC):
         Raises:
             MetricError: It has another id.
         """
-        if isinstance(incoming_state, Metric):
-            if getattr(incoming_state, "card", None) != self.card:
-                other = getattr(getattr(incoming_state, "card", None), "id", type(incoming_state).__name__)
-                raise MetricError(f"only equal metrics can be merged, got {other} for {self.card.id}")
+        if isinstance(incoming_state, Metric) and getattr(incoming_state, "card", None) != self.card:
+            other = getattr(getattr(incoming_state, "card", None), "id", type(incoming_state).__name__)
+            raise MetricError(f"only equal metrics can be merged, got {other} for {self.card.id}")
         super().merge_state(incoming_state)
         self._state_came()
 

@@ -215,17 +215,18 @@ def _views(
     fps: float | Sequence[float] | None,
 ) -> Iterator[ClipView]:
     clips = len(preds)
-    rates = [float(fps)] * clips if isinstance(fps, (int, float)) else fps
+    one_rate = fps is not None and (not hasattr(fps, "__len__") or getattr(fps, "ndim", 1) == 0)
+    rates = [fps] * clips if one_rate else fps
     given = {"target": target, "prompts": prompts, "ground_truth": ground_truth, "fps": rates}
     for name, values in given.items():
-        if isinstance(values, (str, Mapping)):
+        if values is not None and (isinstance(values, (str, Mapping)) or not hasattr(values, "__len__")):
             raise MetricError(
                 f"{name} holds one entry per clip, got a single {type(values).__name__}",
-                hint=f"wrap it in a list: {name}=[...]",
+                hint=f"give a list, or wrap a single one in it: {name}=[...]",
             )
         if values is not None and len(values) != clips:
             raise MetricError(f"{name} holds one entry per clip: {clips} clips, but {len(values)} entries")
+    # By iteration, not by index: a pandas series that was filtered or shuffled counts by its labels.
     columns = [[None] * clips if values is None else values for values in given.values()]
-    for index in range(clips):
-        reference, prompt, truth, rate = (column[index] for column in columns)
-        yield ClipView(preds[index], reference, prompt, truth, rate)
+    for frames, reference, prompt, truth, rate in zip(preds, *columns, strict=True):
+        yield ClipView(frames, reference, prompt, truth, rate)

@@ -76,6 +76,15 @@ def test_other_weights_and_another_rule_for_n_have_other_ids(weights_here: Path,
         usual.merge_state(retrained)
 
 
+def test_the_pages_of_metrics_without_weights_here_name_the_policy_that_they_have(weights_here: Path):
+    pages = Path(__file__).parents[2] / "docs" / "metrics"
+    for name in ("fvd", "kvd", "rfvd", "fvd_infinity"):
+        card = metrics.build(name).card
+        page = (pages / f"{card.name}.md").read_text(encoding="utf-8")
+        assert f"| frames and size | {card.policy} |" in page
+        assert card.formula.replace("|", "\\|") in page
+
+
 def test_a_stride_sees_every_so_many_frames(weights_here: Path):
     clip = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 23, 3, 32, 32), dtype=np.uint8))
     strided, plain = (load_backbone("i3d", frames=12, stride=stride) for stride in (2, 1))

@@ -36,6 +36,8 @@ def selftest(*, metrics: Metrics = None, clips: int = 6, json: Json = False) -> 
     if clips < 3:
         raise UsageError(f"a self-test needs at least 3 clips, one per level of the world, got {clips}")
     answers = _answers(split_names(metrics), clips)
+    if not answers:
+        raise NothingSelectedError("no metric is asked for", hint="name some, or leave --metrics out for all of them")
     if json:
         print_records({**asdict(answer), "verdict": answer.verdict} for answer in answers)
     else:

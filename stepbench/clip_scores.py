@@ -159,9 +159,7 @@ def _chosen(metrics: Sequence[str] | None, where: Sequence[Condition]) -> list[C
     named = {_spelled(parse_metric(name).name) for name in asked}
     asked += [condition.metric for condition in where if condition.metric not in named]
     if not asked:
-        raise NothingSelectedError(
-            "no metric is asked for", hint="name some; without --metrics it is the offline set"
-        )
+        raise NothingSelectedError("no metric is asked for", hint="name some; without --metrics it is the offline set")
     chosen: dict[str, ChosenMetric] = {}
     for name in asked:
         try:

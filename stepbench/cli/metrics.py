@@ -85,12 +85,13 @@ def vbench(source: Path, /, *, json: Json = False) -> int:
     Args:
         source: Run folder, VBench's results file, or a JSON file such as {"dynamic_degree": 0.4}.
     """
-    from stepbench.vbench_score import read_values, table, vbench_score
+    from stepbench.vbench_score import OF_METRIC, read_values, table, vbench_score
 
     values = read_values(source)
     if not values:
         raise NothingSelectedError(
-            f"{source} has no value of a VBench dimension", hint="score the run with vbench_flicker, dynamic_degree ..."
+            f"{source} has no value of a VBench dimension",
+            hint=f"score the run with {', '.join(OF_METRIC)}, or aesthetic_quality(profile=vbench)",
         )
     score = vbench_score(values)
     if json:

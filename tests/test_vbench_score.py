@@ -96,3 +96,14 @@ def test_of_two_profiles_only_that_of_vbench_counts(stepbench, workplace):
     assert read(("vbench_subject_consistency", theirs)) == {"subject_consistency"}
     assert read(("vbench_background_consistency", theirs)) == {"background_consistency"}
     assert read(("aesthetic_quality", theirs), ("subject_consistency", strict)) == {"aesthetic_quality"}
+
+
+def test_of_two_flows_vbench_s_own_counts(stepbench, workplace):
+    stepbench("run", "-M", "world:exact", "-t", "moving-shapes", "-L", "2", "--run-id", "r", "-m", "dynamic_degree")
+    path = workplace / "runs" / "r" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    (dis,) = summary["metrics"]
+    raft = {**dis, "metric_id": "dynamic_degree@1:0123456789ab:8fps-native-raft20", "mean": 0.25}
+    for rows in ([dis, raft], [raft, dis]):
+        path.write_text(json.dumps({**summary, "metrics": rows}), encoding="utf-8")
+        assert read_values(path.parent) == {"dynamic_degree": 0.25}

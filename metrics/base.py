@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.card import MetricCard
 from metrics.errors import MetricError, MissingInputError, UndefinedScoreError
 from metrics.functional.checks import check_batch, check_length, check_pair
 from metrics.state_identity import NOBODY, identity_number, one_identity
+from metrics.torchmetrics_base import Metric
 from metrics.view import ClipView
 
 

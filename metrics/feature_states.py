@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.errors import FeatureError, MetricError
 from metrics.state_identity import identity_number, one_identity
+from metrics.torchmetrics_base import Metric
 
 SIDES = ("features", "reference_features")
 

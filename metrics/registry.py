@@ -15,9 +15,8 @@ from metrics.card import MetricCard
 from metrics.errors import MetricError, UnavailableMetricError, UnknownMetricError
 
 if TYPE_CHECKING:
-    from torchmetrics import Metric
-
     from metrics.set_distance import SetDistance
+    from metrics.torchmetrics_base import Metric
 
 ENTRY_POINT_GROUP = "stepbench.metrics"
 

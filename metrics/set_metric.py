@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.backbones.clip_sampling import frames_seen
 from metrics.backbones.protocol import VideoBackbone
@@ -24,6 +23,7 @@ from metrics.functional.checks import check_batch
 from metrics.functional.features import float64_array
 from metrics.functional.resampling import Floor, Interval, bootstrap_interval, real_against_real
 from metrics.set_distance import SetDistance
+from metrics.torchmetrics_base import Metric
 
 
 class SetMetric(FeatureStates, ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from metrics.backbones.kept_features import KeptFeatures
 from metrics.backbones.state_files import load_state, read_state
 from metrics.errors import MetricError, UnavailableMetricError
 from metrics.optional_packages import load_package
@@ -29,10 +30,12 @@ class LpipsNetwork:
     Attributes:
         model: `lpips.LPIPS`: two batches of images in [-1, 1] -> (n, 1, 1, 1).
         weights_hash: Start of the sha256 of both its files, the trunk's and the head's.
+        kept: Trunk features of references, where a caller gives room for them.
     """
 
     model: nn.Module
     weights_hash: str
+    kept: KeptFeatures = field(default_factory=KeptFeatures)
 
 
 def load_lpips(net: Net, device: torch.device | str = "cpu") -> LpipsNetwork:

@@ -73,6 +73,7 @@ WITH_WEIGHTS: dict[str, str] = {
     "background_consistency": "metrics.embedding_consistency:BackgroundConsistency",
     "vbench_subject_consistency": "metrics.embedding_consistency:VBenchSubjectConsistency",
     "vbench_background_consistency": "metrics.embedding_consistency:VBenchBackgroundConsistency",
+    "aesthetic_quality": "metrics.aesthetic:AestheticQuality",
 }
 """Metrics of the clip alone that need published weights."""
 

@@ -21,6 +21,11 @@ def noise(prompt: str, seed: int, sleep: float = 0.0) -> np.ndarray:
     return rng.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
 
 
+def noise_of_16(prompt: str, seed: int) -> np.ndarray:
+    """As long as the backbone shapes wants it."""
+    return np.concatenate([noise(f"{prompt} {part}", seed) for part in range(4)])[:16]
+
+
 def dim(prompt: str, seed: int) -> np.ndarray:
     """`noise` at half the brightness."""
     return noise(prompt, seed) // 2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metrics.backbones.arithmetic import Precision, check_precision
-from metrics.backbones.lpips_network import Net, load_lpips
+from metrics.backbones.lpips_network import Net, check_lpips, load_lpips
 from metrics.card import MetricCard
 from metrics.frame_metric import FrameMetric
 from metrics.functional.lpips import check_room, frame_lpips, frames_at_once
@@ -73,6 +73,11 @@ class LPIPS(FrameMetric):
         self.keep_references_mib = keep_references_mib
         policy = f"native-{net}" + ("-bf16-trunk" if precision == "bf16" else "")
         self.card = replace(type(self).card, policy=policy, backbone=f"lpips-{net}", weights_hash=found)
+
+    @classmethod
+    def check_available(cls) -> None:
+        """See the base; looks for the package and for the weights of `alex`."""
+        check_lpips("alex")
 
     def frames_at_once(self, height: int, width: int) -> int:
         """As many as go through the network together."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -49,6 +50,17 @@ def load_lpips(net: Net, device: torch.device | str = "cpu") -> LpipsNetwork:
         raise MetricError(f"lpips: net must be one of {', '.join(get_args(Net))}, got {net!r}")
     trunk = find_weights(_TRUNKS[net])
     return _load(net, trunk, trunk.stat().st_mtime_ns, torch.device(device))
+
+
+def check_lpips(net: Net) -> None:
+    """Refuse a network that cannot be loaded here, without reading it.
+
+    Raises:
+        UnavailableMetricError: The package or the trunk's weights are not on this machine.
+    """
+    if find_spec("lpips") is None:
+        load_package("lpips", "LPIPS")
+    find_weights(_TRUNKS[net])
 
 
 @lru_cache(maxsize=3)

@@ -58,8 +58,8 @@ def lpips(
     check_batch(preds)
     check_pair(preds, target)
     pairs = zip(preds, target, strict=True)
-    values = [frame_lpips(ours, theirs, net, precision, keep_references_mib).mean() for ours, theirs in pairs]
-    return torch.stack(values)
+    values = [float(frame_lpips(ours, theirs, net, precision, keep_references_mib).mean()) for ours, theirs in pairs]
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def frame_lpips(

@@ -9,6 +9,8 @@ import pytest
 from votes_for_tests import random_votes, rating, table, vote
 
 from stepbench.errors import UsageError
+from stepbench.preferences.agreement_table import agreement_table as question_agreement
+from stepbench.preferences.protocol import load_protocol
 from stepbench.preferences.ratings.annotator_tables import TOTAL, annotator_tables
 from stepbench.preferences.ratings.head_to_head import head_to_head
 from stepbench.preferences.ratings.mean_ratings import mean_ratings
@@ -188,6 +190,23 @@ def test_agreement_needs_no_hashes_of_clips():
     found = rate_study(table(rows), rng=rng(), draws=20).agreement
     assert found["value"].tolist() == pytest.approx([1.0] * 4)
     assert found["items"].tolist() == [8, 8, 16, 16]
+
+
+def test_status_and_ratings_agree_on_agreement():
+    """`prefs status` and `prefs rate` tell one alpha, also where a clip is rated in several pairs."""
+    drawn = np.random.default_rng(3)
+    rows = []
+    for number, who in itertools.product(range(10), "xyz"):
+        for models in (("m1", "m2"), ("m1", "m3")):
+            row = {"models": models, "annotator": who, "swapped": bool(drawn.integers(2))}
+            rows.append(vote(f"p{number}", str(drawn.choice(["a", "b", "tie", "both_bad"])), **row))
+            rows.append(rating(f"p{number}", 1 + int(drawn.integers(5)), "a", dimension="aesthetic_appeal", **row))
+    votes, protocol = table(rows), load_protocol("step-video")[0]
+    told = question_agreement(votes, protocol, rng=rng(), draws=20).set_index("dimension")["alpha"].dropna()
+    rated = rate_study(votes, rng=rng(), draws=20).agreement
+    rated = rated[rated["coefficient"] == "Krippendorff's alpha"].set_index("dimension")["value"]
+    assert told.to_dict() == pytest.approx(rated.to_dict())
+    assert sorted(told.index) == ["aesthetic_appeal", "overall"]
 
 
 def test_simulated_votes_are_labelled_wherever_they_are_in():

@@ -33,12 +33,12 @@ def agreement_table(
         high, items (judged twice or more), judgements, method.
     """
     tables: list[tuple[str, str, Level, Any, np.ndarray]] = []
-    verdicts = _pair_items(pairwise)
+    verdicts = pair_items(pairwise)
     for dimension, group in verdicts.groupby("dimension"):
-        tables.append((str(dimension), "verdict", "nominal", tuple(_CODES.values()), _matrix(group)))
-    rated = _clip_items(ratings)
+        tables.append((str(dimension), "verdict", "nominal", tuple(_CODES.values()), judgement_matrix(group)))
+    rated = clip_items(ratings)
     for dimension, group in rated.groupby("dimension"):
-        tables.append((str(dimension), "rating", "ordinal", SCALE, _matrix(group)))
+        tables.append((str(dimension), "rating", "ordinal", SCALE, judgement_matrix(group)))
     rows = []
     for dimension, judgement, scale, categories, matrix in tables:
         coefficients = {
@@ -66,7 +66,7 @@ def agreement_table(
     return pd.DataFrame(rows)
 
 
-def turned(pair_ids: Table, first: Table, second: Table) -> Table:
+def _turned(pair_ids: Table, first: Table, second: Table) -> Table:
     """Whether the clip that counts as a pair's first stands on the right, for each vote.
 
     Which clip counts as first is a toss by the pair's id: in order of names, annotators who all find the same model
@@ -74,34 +74,43 @@ def turned(pair_ids: Table, first: Table, second: Table) -> Table:
 
     Args:
         pair_ids: Of each vote.
-        first: A name of the clip on the left, see `clip_names`.
+        first: A name of the clip on the left, see `_clip_names`.
         second: The same of the clip on the right.
     """
     toss = {pair: hashlib.sha256(str(pair).encode()).digest()[0] % 2 == 1 for pair in pair_ids.unique()}
     return (first > second) != pair_ids.map(toss).astype(bool)
 
 
-def _pair_items(pairwise: Table) -> Table:
-    """One row per verdict: item, annotator, value. Clips, not models, are told apart: both may be of one model."""
-    swapped = turned(pairwise["pair_id"], clip_names(pairwise, "a"), clip_names(pairwise, "b"))
+def pair_items(pairwise: Table) -> Table:
+    """One row per verdict: item, annotator, value (0 to 3). Clips are told apart, not models: both may be of one model.
+
+    Args:
+        pairwise: Votes with a `winner` but no skips; an item is a pair of clips.
+    """
+    swapped = _turned(pairwise["pair_id"], _clip_names(pairwise, "a"), _clip_names(pairwise, "b"))
     left, right = np.where(swapped, "2", "1"), np.where(swapped, "1", "2")
     is_a, is_b = pairwise["winner"] == "a", pairwise["winner"] == "b"
     outcome = pd.Series(np.select([is_a, is_b], [left, right], pairwise["winner"].astype(str)), index=pairwise.index)
     return pairwise.assign(item=pairwise["pair_id"], value=outcome.map(_CODES).astype(float))
 
 
-def _clip_items(ratings: Table) -> Table:
-    clip = clip_names(ratings, "a").where(ratings["rated_clip"] == "a", clip_names(ratings, "b"))
+def clip_items(ratings: Table) -> Table:
+    """One row per rating: item, annotator, value (1 to 5).
+
+    Args:
+        ratings: Votes with a `rating` of one of their two clips; an item is a clip of a prompt.
+    """
+    clip = _clip_names(ratings, "a").where(ratings["rated_clip"] == "a", _clip_names(ratings, "b"))
     return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
 
 
-def clip_names(votes: Table, side: str) -> Table:
+def _clip_names(votes: Table, side: str) -> Table:
     """A name for the clip on one side of each vote, from what is known of it."""
     known = [votes[f"{name}_{side}"].astype(object).fillna("").astype(str) for name in ("model", "clip", "clip_sha256")]
     return known[0] + " " + known[1] + " " + known[2]
 
 
-def _matrix(judgements: Table) -> np.ndarray:
+def judgement_matrix(judgements: Table) -> np.ndarray:
     """(annotators, items); who judged an item several times (in several pairs) counts with the first of it."""
     table = judgements.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
     return table.to_numpy(dtype=float)

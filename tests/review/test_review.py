@@ -80,12 +80,9 @@ def test_thresholds_accept_reject_and_leave_the_rest_to_people(scored, policy_of
     assert standings(review) == ["accept", "review", "reject", "reject", "review"]
     assert review.counts == {"accept": 1, "review": 2, "reject": 2, "no clip": 0}
     assert review.clips[1].reasons == ["intent: shape_alignment is 0.79, wanted at least 0.8 (as told)"]
-    assert review.clips[3].reasons == ["quality: flicker is 0.3, wanted at most 0.1, rejected at 0.3 and above (as told)"]
-    assert (
-        review.clips[2]
-        .reasons[0]
-        .startswith("intent: shape_alignment is 0.3, wanted at least 0.8, rejected at 0.3 and below")
-    )
+    (bad,) = review.clips[3].reasons
+    assert bad == "quality: flicker is 0.3, wanted at most 0.1, rejected at 0.3 and above (as told)"
+    assert "wanted at least 0.8, rejected at 0.3 and below" in review.clips[2].reasons[0]
     assert review.clips[3].axis("quality") == "reject"
     assert review.clips[3].axis("intent") == "accept"
     assert [clip.name for clip in review.queue] == ["p2-s0", "p5-s0"]

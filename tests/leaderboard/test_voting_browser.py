@@ -192,6 +192,17 @@ def test_nothing_an_annotator_got_tells_who_made_a_clip(served: Served, people: 
     assert b"gold" not in b"\0".join(ann.got)
 
 
+def test_a_link_works_in_a_tab_that_shows_the_page_without_one(served: Served, people: tuple[Person, Person]):
+    page = people[0].page.context.browser.new_context(locale="en-GB").new_page()
+    page.set_default_timeout(60_000)
+    page.goto(served.address)
+    page.get_by_label("Your name").wait_for()
+    page.goto(f"{served.address}/join#sb1.token")
+    page.get_by_label("Your name").wait_for(state="hidden")
+    assert page.locator("[name=token]").input_value() == "sb1.token"
+    assert page.url == f"{served.address}/join", "the token stays in the address"
+
+
 @pytest.mark.parametrize("sent", ["new Uint8Array(5_000_000)", "new Uint8Array([1, 2, 3])"])
 def test_oversized_and_malformed_messages_close_their_connection_alone(
     served: Served, people: tuple[Person, Person], sent: str

@@ -29,8 +29,8 @@ def agreement_table(
 
     Returns:
         One row per question. Pairwise answers are categories (nominal): which clip, tie, or both bad, whatever side it
-        stood on. Ratings are ranks (ordinal) of a clip of a prompt, in whichever pair it stood. `items` counts what two
-        or more annotators judged; alpha is NaN where there is none.
+        stood on. Ratings are ranks (ordinal) of one clip, in whichever pairs it was shown. `items` counts what two or
+        more annotators judged; alpha is NaN where there is none.
     """
     table: Table = votes
     counted = table[(table["kind"] == "real") & table["excluded"].isna() & (table["winner"] != "skip")]
@@ -38,8 +38,8 @@ def agreement_table(
     for question in protocol.questions:
         own = counted[counted["dimension"] == question.id]
         pairwise = question.form == "pairwise"
-        level = "nominal" if pairwise else "ordinal"
         matrix = judgement_matrix(pair_items(own) if pairwise else clip_items(own))
+        level = "nominal" if pairwise else "ordinal"
         found = agreement_interval(matrix, rng=rng, coefficient=partial(krippendorff_alpha, level=level), draws=draws)
         rows.append(
             {

@@ -67,11 +67,7 @@ class Run:
 
     @cached_property
     def planned(self) -> list[tuple[str, Prompt, int]]:
-        """(sample_key, prompt, seed) of every planned sample, in plan order.
-
-        Raises:
-            RunFolderError: The plan is missing.
-        """
+        """(sample_key, prompt, seed) of every planned sample, in plan order."""
         if not self._files.plan.is_file():
             raise RunFolderError(f"{self._files.plan} is missing", hint="run the same command again to plan anew")
         rows = read_journal(self._files.plan)

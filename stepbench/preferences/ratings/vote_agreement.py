@@ -66,7 +66,7 @@ def agreement_table(
     return pd.DataFrame(rows)
 
 
-def _turned(pair_ids: Table, first: Table, second: Table) -> Table:
+def turned(pair_ids: Table, first: Table, second: Table) -> Table:
     """Whether the clip that counts as a pair's first stands on the right, for each vote.
 
     Which clip counts as first is a toss by the pair's id: in order of names, annotators who all find the same model
@@ -74,7 +74,7 @@ def _turned(pair_ids: Table, first: Table, second: Table) -> Table:
 
     Args:
         pair_ids: Of each vote.
-        first: A name of the clip on the left, see `_clip_names`.
+        first: A name of the clip on the left, see `clip_names`.
         second: The same of the clip on the right.
     """
     toss = {pair: hashlib.sha256(str(pair).encode()).digest()[0] % 2 == 1 for pair in pair_ids.unique()}
@@ -82,12 +82,8 @@ def _turned(pair_ids: Table, first: Table, second: Table) -> Table:
 
 
 def pair_items(pairwise: Table) -> Table:
-    """One row per verdict: item, annotator, value (0 to 3). Clips are told apart, not models: both may be of one model.
-
-    Args:
-        pairwise: Votes with a `winner` but no skips; an item is a pair of clips.
-    """
-    swapped = _turned(pairwise["pair_id"], _clip_names(pairwise, "a"), _clip_names(pairwise, "b"))
+    """One row per verdict: item, annotator, value. Clips, not models, are told apart: both may be of one model."""
+    swapped = turned(pairwise["pair_id"], clip_names(pairwise, "a"), clip_names(pairwise, "b"))
     left, right = np.where(swapped, "2", "1"), np.where(swapped, "1", "2")
     is_a, is_b = pairwise["winner"] == "a", pairwise["winner"] == "b"
     outcome = pd.Series(np.select([is_a, is_b], [left, right], pairwise["winner"].astype(str)), index=pairwise.index)
@@ -95,22 +91,19 @@ def pair_items(pairwise: Table) -> Table:
 
 
 def clip_items(ratings: Table) -> Table:
-    """One row per rating: item, annotator, value (1 to 5).
-
-    Args:
-        ratings: Votes with a `rating` of one of their two clips; an item is a clip of a prompt.
-    """
-    clip = _clip_names(ratings, "a").where(ratings["rated_clip"] == "a", _clip_names(ratings, "b"))
+    """One row per rating: item (a clip of a prompt, in whichever pairs it was shown), annotator, value."""
+    clip = clip_names(ratings, "a").where(ratings["rated_clip"] == "a", clip_names(ratings, "b"))
     return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
 
 
-def _clip_names(votes: Table, side: str) -> Table:
+def clip_names(votes: Table, side: str) -> Table:
     """A name for the clip on one side of each vote, from what is known of it."""
     known = [votes[f"{name}_{side}"].astype(object).fillna("").astype(str) for name in ("model", "clip", "clip_sha256")]
     return known[0] + " " + known[1] + " " + known[2]
 
 
 def judgement_matrix(judgements: Table) -> np.ndarray:
-    """(annotators, items); who judged an item several times (in several pairs) counts with the first of it."""
-    table = judgements.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
+    """(annotators, items); who judged an item several times (in several pairs) counts with one of them, by vote_id."""
+    ordered = judgements.sort_values("vote_id", key=lambda column: column.astype(str))
+    table = ordered.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
     return table.to_numpy(dtype=float)

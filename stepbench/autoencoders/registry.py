@@ -56,9 +56,8 @@ def _factory(family: str, spec: str) -> Callable[[str], Autoencoder]:
         return plugins[family].load()
     known = sorted({*FAMILIES, *plugins})
     close = difflib.get_close_matches(family, known, n=2) or known
-    raise UsageError(
-        f"no autoencoder family {family!r} in {spec!r}", hint=f"write one of {', '.join(close)}, then a colon"
-    )
+    offered = " or ".join(f"{name}:..." for name in close)
+    raise UsageError(f"no autoencoder family {family!r} in {spec!r}", hint=f"write {offered}")
 
 
 def _plugins() -> dict[str, EntryPoint]:

@@ -59,9 +59,8 @@ def _factory(family: str, spec: str) -> Callable[[str], Generator]:
         return plugins[family].load()
     known = sorted({*FAMILIES, *plugins})
     close = difflib.get_close_matches(family, known, n=2) or known
-    raise UsageError(
-        f"no generator family {family!r} in {spec!r}", hint=f"write one of {', '.join(close)}, then a colon"
-    )
+    offered = " or ".join(f"{name}:..." for name in close)
+    raise UsageError(f"no generator family {family!r} in {spec!r}", hint=f"write {offered}")
 
 
 def _plugins() -> dict:

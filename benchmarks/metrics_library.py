@@ -4,7 +4,8 @@
 
 Same files, same process, by turns: PSNR + SSIM + LPIPS (alex) + I3D features of clip and reference + Frechet distance,
 with random weights in the published formats (speed does not depend on their values). "Reference cached" is a run scored
-against a reference whose features an earlier run has left. Then SSIM alone, and the Frechet distance of 512 clips in
+against references whose features an earlier run has left: those of I3D in its folder, and, for "LPIPS too", those of
+LPIPS in memory. Then SSIM alone, and the Frechet distance of 512 clips in
 2048 dimensions against SciPy's matrix square root, on sets whose distance is known in closed form.
 """
 
@@ -38,7 +39,10 @@ from stepbench.worlds.moving_shapes import render, sample_scene
 FRAMES = 16
 ALL = ("psnr", "ssim", "lpips", "fvd")
 HALF = ("psnr", "ssim", "lpips(precision=bf16)", "fvd(precision=bf16)")
+KEPT = ("psnr", "ssim", "lpips(keep_references_mib=512)", "fvd")
+KEPT_HALF = ("psnr", "ssim", "lpips(precision=bf16, keep_references_mib=512)", "fvd(precision=bf16)")
 AIMS = {"float32": 2.0, "bf16": 3.5, "float32, reference cached": 3.7, "bf16, reference cached": 6.5}
+AIMS |= {"float32, LPIPS too": 3.7, "bf16, LPIPS too": 6.5}
 
 
 def write_weights(folder: Path) -> None:
@@ -104,7 +108,9 @@ def compare_pipelines(folder: Path, count: int, side: int, rounds: int, clock: s
     files = write_clips(folder, count, side)
     state, network = read_state("i3d-kinetics-400"), load_lpips("alex").model
     prompts = [Prompt(id="p", text="p", language="en", category="c")]
-    whole, half = (choose_metrics(names, prompts, reference_hash="0" * 64) for names in (ALL, HALF))
+    whole, half, kept, kept_half = (
+        choose_metrics(names, prompts, reference_hash="0" * 64) for names in (ALL, HALF, KEPT, KEPT_HALF)
+    )
     known = np.random.default_rng(1).standard_normal((count, 400))
     theirs = plain.Torchmetrics(network, state)
 
@@ -124,9 +130,11 @@ def compare_pipelines(folder: Path, count: int, side: int, rounds: int, clock: s
         "bf16": partial(ours, half, files, None),
         "float32, reference cached": partial(ours, whole, files, known),
         "bf16, reference cached": partial(ours, half, files, known),
+        "float32, LPIPS too": partial(ours, kept, files, known),
+        "bf16, LPIPS too": partial(ours, kept_half, files, known),
     }
-    for name in ("float32", "bf16"):
-        ways[name]()  # the first pass of a network is several times slower
+    for name in ("float32", "bf16", "float32, LPIPS too", "bf16, LPIPS too"):
+        ways[name]()  # the first pass of a network is several times slower, and a cache is to be filled
     turns = take_turns({name: keeping(name, call) for name, call in ways.items()}, rounds)
     for name in ("psnr", "ssim", "lpips"):
         if not np.isclose(values["plain"][name], values["float32"][name], rtol=1e-4):

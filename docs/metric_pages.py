@@ -6,10 +6,12 @@ python docs/metric_pages.py                                                     
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from metrics.base import ClipMetric
@@ -24,6 +26,9 @@ DOCS = Path(__file__).resolve().parent
 PAGES = DOCS / "metrics"
 MEASURED = PAGES / "measured.jsonl"
 ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "neutral": "neither way is better"}
+POLICIES = {"i3d": "16f-224-bilinear", "inception": "8f-uniform-299-bilinear"}
+"""What backbones whose weights do not ship see of a clip, as their loaders say it."""
+
 MADE_BY = "<!-- made by docs/metric_pages.py -->\n"
 
 
@@ -43,15 +48,19 @@ def pages() -> dict[Path, str]:
 
 
 def _card(name: str) -> Any:
-    """The card without the hash of weights, which may lie here or not; None where the card begins with the weights."""
+    """The card without the hash of weights, which may lie here or not; None where the weights say what is seen."""
     entry = METRICS[name]
-    card = getattr(entry.load(), "card", None)
-    if card is None and entry.options.get("backbone") in ("shapes", None):
+    metric: Any = entry.load()
+    card = getattr(metric, "card", None)
+    if card is None:
+        backbone = entry.options.get("backbone") or inspect.signature(metric).parameters["backbone"].default
+        if backbone in POLICIES:
+            return metric.card_for(SimpleNamespace(name=backbone, weights_hash="", policy=POLICIES[backbone]))
         try:
             card = describe(name)
         except UnavailableMetricError:
             return None
-    return card if card is None else replace(card, weights_hash="")
+    return replace(card, weights_hash="")
 
 
 def _sees_whole_clips(metric: Any) -> bool:
@@ -100,9 +109,8 @@ def _page(card: Any, answers: list[Answer], *, whole_clips: bool) -> str:
         milliseconds = 1000 * answers[0].seconds_per_clip
         facts["cost"] = f"about {milliseconds:.2g} ms per clip of {FRAMES} frames of {SIDE}x{SIDE}, one CPU thread"
     rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts.items())
-    measured = (
-        _measured(answers) if answers else "Not measured here: it needs weights that do not ship with stepbench.\n"
-    )
+    lacks = "needs weights that do not ship with stepbench" if card.backbone else "is new"
+    measured = _measured(answers) if answers else f"Not measured here: it {lacks}.\n"
     return f"{MADE_BY}\n# {card.title}\n\n`{card.name}`\n\n| | |\n|---|---|\n{rows}\n## Measured\n\n{measured}"
 
 

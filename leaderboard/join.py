@@ -30,11 +30,16 @@ LARGEST = 8192
 LOCAL_DAYS = 30
 
 _SCRIPT = """
-const token = location.hash.slice(1);
-history.replaceState(null, "", location.pathname + location.search);
-document.querySelector("[name=token]").value = token;
-for (const part of document.querySelectorAll("[data-when]"))
-  part.hidden = (part.dataset.when === "link") !== (token !== "");
+function take() {
+  const token = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+  document.querySelector("[name=token]").value = token;
+  for (const part of document.querySelectorAll("[data-when]"))
+    part.hidden = (part.dataset.when === "link") !== (token !== "");
+}
+take();
+// A link that is pasted into a tab which shows this page already loads nothing anew.
+addEventListener("hashchange", take);
 """
 _STYLE = """
 body { font: 1.05rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 0; padding: 0 1.2rem; }

@@ -23,9 +23,10 @@ def main() -> None:
         pages.append(
             st.Page("voting/admin_page.py", title=text("nav_admin"), icon=":material/monitoring:", url_path="admin")
         )
-    # Room for the menu, where there is one.
-    room = "4rem" if len(pages) > 1 else "1.5rem"
-    st.html(f"<style>[data-testid=stMainBlockContainer] {{ padding-top: {room}; padding-bottom: 2rem; }}</style>")
+    # Room for the menu, where there is one; below it stand clips that stay in sight.
+    room, menu = ("4rem", "3.5rem") if len(pages) > 1 else ("1.5rem", "0rem")
+    block = f"[data-testid=stMainBlockContainer] {{ padding-top: {room}; padding-bottom: 2rem; }}"
+    st.html(f"<style>{block} :root {{ --menu-height: {menu}; }}</style>")
     st.navigation(pages, position="top").run()
     st.html(note_of_language(text.language), unsafe_allow_javascript=True)
 

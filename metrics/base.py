@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.card import MetricCard
 from metrics.errors import MetricError, MissingInputError, UndefinedScoreError
 from metrics.functional.checks import check_batch, check_length, check_pair
+from metrics.state_identity import NOBODY, identity_number, one_identity
+from metrics.torchmetrics_base import Metric
 from metrics.view import ClipView
 
 
@@ -22,7 +23,8 @@ class ClipMetric(Metric, ABC):
     """Mean over clips of a value per clip.
 
     A subclass states its `card` and writes `score`. State is a float64 sum and a count, so any split of the clips over
-    batches, shards or processes gives the same mean.
+    batches, shards or processes gives the same mean, and the number of the card's id, so that states of unequal ids are
+    never joined.
 
     Attributes:
         card: The metric's identity and meaning. An object whose options change its numbers has a card of its own, with
@@ -42,6 +44,7 @@ class ClipMetric(Metric, ABC):
 
     total: Float64[Tensor, ""]
     count: Tensor
+    identity: Tensor
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take `higher_is_better` from the card, so that it is said once."""
@@ -54,6 +57,7 @@ class ClipMetric(Metric, ABC):
         super().__init__(**kwargs)
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("identity", torch.tensor(NOBODY), dist_reduce_fx=one_identity)
 
     @abstractmethod
     def score(self, view: ClipView) -> float:
@@ -143,6 +147,8 @@ class ClipMetric(Metric, ABC):
         self.remember(views)
         self.total = self.total + math.fsum(values)
         self.count = self.count + len(values)
+        if values:
+            self.identity = torch.full_like(self.identity, identity_number(self.card.id))
 
     def remember(self, views: Sequence[ClipView]) -> None:
         """Keep more than the values of clips that were accepted."""
@@ -157,6 +163,26 @@ class ClipMetric(Metric, ABC):
         if other.id != self.card.id:
             raise MetricError(f"only equal metrics can be merged, got {other.id} for {self.card.id}")
         super().merge_state(incoming_state)
+        self._state_came()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "identity")
+        if saved is not None and int(saved) not in (NOBODY, identity_number(self.card.id)):
+            raise MetricError(
+                f"the saved state is not one of {self.card.id}", hint="build the metric with the options it had then"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._state_came()
+
+    def _state_came(self) -> None:
+        """Forget the value that torchmetrics keeps, and count the clips that came without `update`."""
+        self._computed = None
+        self._update_count = max(self._update_count, int(self.count > 0))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> ClipMetric:
+        # Along to another device, but never to another precision: a model may be cast to half with its metrics.
+        super()._apply(lambda one: one.to(fn(one.new_zeros(0)).device), exclude_state)
+        return self
 
     @classmethod
     def check_available(cls) -> None:
@@ -189,17 +215,18 @@ def _views(
     fps: float | Sequence[float] | None,
 ) -> Iterator[ClipView]:
     clips = len(preds)
-    rates = [float(fps)] * clips if isinstance(fps, (int, float)) else fps
+    one_rate = fps is not None and (not hasattr(fps, "__len__") or getattr(fps, "ndim", 1) == 0)
+    rates = [fps] * clips if one_rate else fps
     given = {"target": target, "prompts": prompts, "ground_truth": ground_truth, "fps": rates}
     for name, values in given.items():
-        if isinstance(values, (str, Mapping)):
+        if values is not None and (isinstance(values, (str, Mapping)) or not hasattr(values, "__len__")):
             raise MetricError(
                 f"{name} holds one entry per clip, got a single {type(values).__name__}",
-                hint=f"wrap it in a list: {name}=[...]",
+                hint=f"give a list, or wrap a single one in it: {name}=[...]",
             )
         if values is not None and len(values) != clips:
             raise MetricError(f"{name} holds one entry per clip: {clips} clips, but {len(values)} entries")
+    # By iteration, not by index: a pandas series that was filtered or shuffled counts by its labels.
     columns = [[None] * clips if values is None else values for values in given.values()]
-    for index in range(clips):
-        reference, prompt, truth, rate = (column[index] for column in columns)
-        yield ClipView(preds[index], reference, prompt, truth, rate)
+    for frames, reference, prompt, truth, rate in zip(preds, *columns, strict=True):
+        yield ClipView(frames, reference, prompt, truth, rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.errors import FeatureError, MetricError
+from metrics.state_identity import identity_number, one_identity
+from metrics.torchmetrics_base import Metric
 
 SIDES = ("features", "reference_features")
 
@@ -42,7 +42,7 @@ class FeatureStates(Metric):
         self.width = width
         for side in SIDES:
             self.add_state(side, [], dist_reduce_fx="cat")
-        self.add_state("identity", torch.tensor(_number(feature_id)), dist_reduce_fx=_same_identity)
+        self.add_state("identity", torch.tensor(identity_number(feature_id)), dist_reduce_fx=one_identity)
 
     def state_dict(
         self, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
@@ -59,7 +59,7 @@ class FeatureStates(Metric):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         saved = state_dict.get(prefix + "identity")
-        if saved is not None and int(saved) != _number(self.feature_id):
+        if saved is not None and int(saved) != identity_number(self.feature_id):
             raise MetricError(
                 f"the saved features are not those of {self.feature_id}",
                 hint="build the metric with the backbone, weights and options that it had then",
@@ -69,8 +69,12 @@ class FeatureStates(Metric):
             rows = getattr(self, side)
             if isinstance(rows, Tensor):
                 setattr(self, side, [rows] if len(rows) else [])
-        self._update_count = max(self._update_count, int(any(getattr(self, side) for side in SIDES)))
+        self._state_came()
+
+    def _state_came(self) -> None:
+        """Forget the value that torchmetrics keeps, and count the clips that came without `update`."""
         self._computed = None
+        self._update_count = max(self._update_count, int(any(len(self._joined(side)) for side in SIDES)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> FeatureStates:
         super()._apply(fn, exclude_state=(*exclude_state, *SIDES))
@@ -133,13 +137,3 @@ class FeatureStates(Metric):
 def _content_order(rows: np.ndarray) -> np.ndarray:
     whole = np.ascontiguousarray(rows)
     return np.argsort(whole.view(np.dtype((np.void, whole.strides[0]))).ravel(), kind="stable")
-
-
-def _number(identity: str) -> int:
-    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
-
-
-def _same_identity(identities: Tensor) -> Tensor:
-    if not bool((identities == identities[0]).all()):
-        raise MetricError("features of different backbones, weights or policies cannot be merged")
-    return identities[0]

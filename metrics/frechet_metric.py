@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from metrics.errors import FeatureError, MetricError, MetricWarning, UndefinedScoreError
-from metrics.functional.frechet import frechet_distance, frechet_distance_from_statistics
+from metrics.errors import FeatureError, MetricWarning, UndefinedScoreError
+from metrics.functional.frechet import check_ddof, frechet_distance, frechet_distance_from_statistics
 from metrics.functional.statistics import feature_statistics
 from metrics.set_distance import SetDistance
 from metrics.set_metric import SetMetric
@@ -26,8 +26,7 @@ def frechet_card_fields(ddof: int) -> dict[str, str]:
     Raises:
         MetricError: `ddof` is neither 0 nor 1.
     """
-    if ddof not in (0, 1) or isinstance(ddof, bool):
-        raise MetricError(f"ddof must be 1 (covariances with n - 1) or 0 (with n), got {ddof!r}")
+    check_ddof(ddof)
     return {"formula": f"{_FORMULA}n - 1" if ddof else f"{_FORMULA}n", "policy": "" if ddof else "ddof0"}
 
 

@@ -126,7 +126,7 @@ def refuse_untrained(backbone: Any, title: str) -> None:
 
 
 def _check_pairs(preds: Any, target: Any) -> None:
-    counts = [None if side is None else len(side) for side in (preds, target)]
+    counts = [len(side) if hasattr(side, "__len__") else None for side in (preds, target)]
     if counts[0] != counts[1] or counts[0] is None:
         raise MetricError(
             f"a reconstruction comes with its original, got {counts[0]} of the one and {counts[1]} of the other",

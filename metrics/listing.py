@@ -41,7 +41,8 @@ def _known_row(name: str, known: dict[str, Any]) -> dict[str, Any]:
     if not known["weights"]:
         return row | {"status": known["status"]}
     try:
-        find_weights(known["weights"])
+        for weights in known["weights"].split():
+            find_weights(weights)
     except UnavailableMetricError as error:
         return row | {"status": str(error)}
     return row | {"status": READY} if known["card"] else imported_row(name)
@@ -67,17 +68,32 @@ def current() -> str:
             for name in registry.METRICS:
                 row = imported_row(name)
                 status = row.pop("status")
-                weights, variable = _WEIGHTS.match(status), _VARIABLE.search(status)
+                lacking, variable = _WEIGHTS.match(status), _VARIABLE.search(status)
                 facts[row.pop("metric")] = {
                     "target": registry.METRICS[name].target,
                     "card": row,
-                    "weights": weights[1] if weights else "",
+                    "weights": _all_weights(name, lacking[1]) if lacking else "",
                     "variable": variable[1] if variable else "",
-                    "status": "" if weights else status,
+                    "status": "" if lacking else status,
                 }
         finally:
             del os.environ[FOLDER_VARIABLE]
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def _all_weights(name: str, first: str) -> str:
+    """Everything that a metric looks for before it is loaded, by pretending that one after the other is there."""
+    found, before = [first], os.environ[FOLDER_VARIABLE]
+    with tempfile.TemporaryDirectory() as pretended:
+        os.environ[FOLDER_VARIABLE] = pretended
+        try:
+            Path(pretended, first).touch()
+            while lacking := _WEIGHTS.match(registry.METRICS[name].unavailable()):
+                found.append(lacking[1])
+                Path(pretended, lacking[1]).touch()
+        finally:
+            os.environ[FOLDER_VARIABLE] = before
+    return " ".join(found)
 
 
 if __name__ == "__main__":

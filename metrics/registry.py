@@ -15,9 +15,8 @@ from metrics.card import MetricCard
 from metrics.errors import MetricError, UnavailableMetricError, UnknownMetricError
 
 if TYPE_CHECKING:
-    from torchmetrics import Metric
-
     from metrics.set_distance import SetDistance
+    from metrics.torchmetrics_base import Metric
 
 ENTRY_POINT_GROUP = "stepbench.metrics"
 
@@ -74,6 +73,7 @@ WITH_WEIGHTS: dict[str, str] = {
     "background_consistency": "metrics.embedding_consistency:BackgroundConsistency",
     "vbench_subject_consistency": "metrics.embedding_consistency:VBenchSubjectConsistency",
     "vbench_background_consistency": "metrics.embedding_consistency:VBenchBackgroundConsistency",
+    "aesthetic_quality": "metrics.aesthetic:AestheticQuality",
 }
 """Metrics of the clip alone that need published weights."""
 

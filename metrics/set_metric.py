@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
-from torchmetrics import Metric
 
 from metrics.backbones.clip_sampling import frames_seen
 from metrics.backbones.protocol import VideoBackbone
@@ -21,15 +20,18 @@ from metrics.clip_features import Handle
 from metrics.errors import MetricError, MetricWarning, UndefinedScoreError
 from metrics.feature_states import FeatureStates
 from metrics.functional.checks import check_batch
+from metrics.functional.features import float64_array
 from metrics.functional.resampling import Floor, Interval, bootstrap_interval, real_against_real
 from metrics.set_distance import SetDistance
+from metrics.torchmetrics_base import Metric
 
 
 class SetMetric(FeatureStates, ABC):
     """A distance between a set of clips and a reference set, computed from the features of every clip.
 
     A subclass writes `card_for` and `distance_for`, whose keywords are its options. State is the features, one float32
-    row per clip; any split of the clips over batches, shards or processes, in any order, gives the same bits.
+    row per clip; any split of these rows over batches, shards or processes, in any order, gives the same bits. The rows
+    themselves a network may round by the size of the batch.
 
     Args:
         backbones: What gives the features.
@@ -126,11 +128,11 @@ class SetMetric(FeatureStates, ABC):
             reference_features: Rows of clips of the reference set, shape (m, width).
 
         Raises:
-            FeatureError: Another width, or NaN or infinity; names the row.
+            FeatureError: No real numbers, another width, or NaN or infinity; names the row.
         """
         names = ("features", "reference features")
         sides = [
-            None if rows is None else self._checked(torch.as_tensor(rows), name)
+            None if rows is None else self._checked(torch.from_numpy(float64_array(rows)), name)
             for name, rows in zip(names, (features, reference_features), strict=True)
         ]
         self._add(*sides)
@@ -188,13 +190,11 @@ class SetMetric(FeatureStates, ABC):
         Raises:
             MetricError: It has another id.
         """
-        if isinstance(incoming_state, Metric):
-            if getattr(incoming_state, "card", None) != self.card:
-                other = getattr(getattr(incoming_state, "card", None), "id", type(incoming_state).__name__)
-                raise MetricError(f"only equal metrics can be merged, got {other} for {self.card.id}")
-            self._update_count += incoming_state.update_count
+        if isinstance(incoming_state, Metric) and getattr(incoming_state, "card", None) != self.card:
+            other = getattr(getattr(incoming_state, "card", None), "id", type(incoming_state).__name__)
+            raise MetricError(f"only equal metrics can be merged, got {other} for {self.card.id}")
         super().merge_state(incoming_state)
-        self._computed = None
+        self._state_came()
 
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         features, reference = self._sides(paired=self.distance.paired)

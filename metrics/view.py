@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.errors import MissingInputError
-from metrics.functional.checks import check_clip, check_frame_rate
+from metrics.functional.checks import check_clip, check_prompt, checked_frame_rate
 from metrics.functional.flicker import frame_steps
 from metrics.functional.flow import FlowEstimator, clip_flow, dis_flow, flow_frames
 from metrics.functional.pixels import interleaved, luma
@@ -36,7 +36,8 @@ class ClipView:
         carried: Of a part, what metrics keep for the next one, each under its own `id`.
 
     Raises:
-        ClipError: `frames` is not a uint8 tensor of shape (t, 3, h, w), or `fps` is not a positive number.
+        ClipError: `frames` is not a uint8 tensor of shape (t, 3, h, w), `prompt` is no text, or `fps` no positive
+            number.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ class ClipView:
         carried: dict[int, Any] | None = None,
     ) -> None:
         check_clip(frames)
-        check_frame_rate(fps)
+        check_prompt(prompt)
         self.frames: UInt8[Tensor, "t 3 h w"] = frames
         self.reference = reference
         self.prompt = prompt
         self.ground_truth = ground_truth
-        self.fps = fps
+        self.fps = checked_frame_rate(fps)
         self.start = start
         self.previous = previous
         self.carried: dict[int, Any] = {} if carried is None else carried

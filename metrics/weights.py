@@ -112,6 +112,20 @@ _PUBLISHED = (
         note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
     ),
     PublishedWeights(
+        name="clip-vit-large-patch14",
+        purpose="aesthetic_quality, with aesthetic-vit-l-14-linear",
+        address=f"{_HUB}/openai/clip-vit-large-patch14",
+        licence="MIT",
+        note=f"MIT is what the repository of the code says, the hub's page states none (not verified); {_UNPINNED}",
+    ),
+    PublishedWeights(
+        name="aesthetic-vit-l-14-linear",
+        purpose="aesthetic_quality, with clip-vit-large-patch14",
+        address="https://github.com/LAION-AI/aesthetic-predictor/raw/main/sa_0_4_vit_l_14_linear.pth",
+        licence="MIT",
+        note="licence not verified; the address follows a branch: the pull records the sha256 that it got",
+    ),
+    PublishedWeights(
         name="siglip2-base-patch16-224",
         purpose="siglip_score, siglip_margin (English, Chinese and more)",
         address=f"{_HUB}/google/siglip2-base-patch16-224",

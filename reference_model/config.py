@@ -5,57 +5,19 @@ The keys are those of the released `config.json` files. Keys that no released fi
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from reference_model.errors import ConfigError
+from reference_model.checked_config import CheckedConfig
 
 Compat = Literal["upstream", "precise"]
 """`upstream` keeps the roundings of the released code, with which its weights were used; `precise` drops them."""
 
-AnyConfig = TypeVar("AnyConfig", bound="_Config")
-
 
 @dataclass(frozen=True, kw_only=True)
-class _Config:
-    @classmethod
-    def from_dict(cls: type[AnyConfig], values: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyConfig:
-        """Builds a config from a parsed `config.json`; keys with a leading underscore are metadata and skipped.
-
-        Args:
-            values: The parsed file.
-            ignore_unknown: Skip keys that this config lacks; for files that also hold settings of other programs.
-
-        Raises:
-            ConfigError: For an unknown key, with the nearest known one.
-        """
-        known = {field.name for field in fields(cls)}
-        values = {key: value for key, value in values.items() if not key.startswith("_")}
-        unknown = sorted(values.keys() - known)
-        if unknown and not ignore_unknown:
-            nearest = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known keys: {', '.join(sorted(known))}"
-            raise ConfigError(f"{cls.__name__} has no key {unknown[0]!r}", hint=hint)
-        return cls(**{key: value for key, value in values.items() if key in known})
-
-    def to_dict(self) -> dict[str, Any]:
-        """All keys and values as plain Python, ready for JSON."""
-        return asdict(self)
-
-    def _set(self, key: str, value: Any) -> None:
-        # Only for __post_init__: lists from JSON become tuples and defaults that depend on other keys get their value.
-        object.__setattr__(self, key, value)
-
-    def _require(self, holds: bool, rule: str, *keys: str) -> None:
-        if not holds:
-            values = ", ".join(f"{key}={getattr(self, key)!r}" for key in keys)
-            raise ConfigError(f"{type(self).__name__}: {rule}, got {values}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransformerConfig(_Config):
+class TransformerConfig(CheckedConfig):
     """Shape of the diffusion transformer. Defaults are the released values.
 
     Attributes:
@@ -91,14 +53,28 @@ class TransformerConfig(_Config):
     small_activations: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set("out_channels", self.in_channels if self.out_channels is None else self.out_channels)
+        self._require_positive(
+            "num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "patch_size", "norm_eps"
+        )
+        self._require(self.num_layers >= 0, "num_layers must not be negative", "num_layers")
         self._set("rope_ch_split", self.rope_split)
         if not isinstance(self.caption_channels, int):
             widths = tuple(self.caption_channels)
+            self._require(
+                1 <= len(widths) <= 2 and min(widths) > 0,
+                "caption_channels must be the widths of Step-LLM and CLIP, or of Step-LLM alone, above 0",
+                "caption_channels",
+            )
             self._set("caption_channels", widths[0] if len(widths) == 1 else widths)
+        else:
+            self._require_positive("caption_channels")
         split = self.rope_split
         self._require(
-            len(split) == 3 and sum(split) == self.attention_head_dim and not any(width % 2 for width in split),
+            len(split) == 3
+            and sum(split) == self.attention_head_dim
+            and not any(width < 0 or width % 2 for width in split),
             "rope_ch_split must be three even numbers that add up to attention_head_dim",
             "rope_ch_split",
             "attention_head_dim",
@@ -128,7 +104,7 @@ class TransformerConfig(_Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEConfig(_Config):
+class VAEConfig(CheckedConfig):
     """Shape of the Video-VAE. The released file has no config; all keys are ours, and the defaults are its values.
 
     Attributes:
@@ -151,10 +127,14 @@ class VAEConfig(_Config):
     border_blend: Literal["upstream", "simultaneous", "none"] = "upstream"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive("enc_ch", "dec_ch", "z_channels", "groups", "num_res_blocks")
         self._set("enc_ch_mult", tuple(self.enc_ch_mult))
         self._set("dec_ch_mult", tuple(self.dec_ch_mult))
-        self._require(len(self.enc_ch_mult) == 4, "there are four encoder levels", "enc_ch_mult")
-        self._require(len(self.dec_ch_mult) == 4, "there are four decoder levels", "dec_ch_mult")
+        for side, name in (("encoder", "enc_ch_mult"), ("decoder", "dec_ch_mult")):
+            factors = getattr(self, name)
+            self._require(len(factors) == 4, f"there are four {side} levels", name)
+            self._require(min(factors) > 0, f"{name} must be above 0", name)
         widths = (self.enc_ch, *self.encoder_widths, *self.decoder_widths)
         self._require(
             all(width % self.groups == 0 for width in widths),
@@ -193,7 +173,7 @@ class VAEConfig(_Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepLLMConfig(_Config):
+class StepLLMConfig(CheckedConfig):
     """Shape of the language model that reads prompts. Defaults are the released values.
 
     Attributes:
@@ -216,7 +196,25 @@ class StepLLMConfig(_Config):
     max_prompt_tokens: int = 320
 
     def __post_init__(self) -> None:
-        self._set("kv_channels", self.kv_channels or self.hidden_size // self.num_attention_heads)
+        super().__post_init__()
+        self._require_positive(
+            "hidden_size",
+            "num_attention_heads",
+            "num_attention_groups",
+            "ffn_hidden_size",
+            "layernorm_epsilon",
+            "padded_vocab_size",
+        )
+        self._require(self.num_layers >= 0, "num_layers must not be negative", "num_layers")
+        if self.kv_channels is None:
+            self._require(
+                self.hidden_size % self.num_attention_heads == 0,
+                "num_attention_heads must divide hidden_size where kv_channels is not given",
+                "num_attention_heads",
+                "hidden_size",
+            )
+        self._set("kv_channels", self.head_dim)
+        self._require_positive("kv_channels")
         self._require(
             self.num_attention_heads % self.num_attention_groups == 0,
             "num_attention_groups must divide num_attention_heads",
@@ -238,7 +236,7 @@ class StepLLMConfig(_Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipConfig(_Config):
+class ClipConfig(CheckedConfig):
     """Shape of the text tower of Hunyuan-CLIP, a plain BERT. Defaults are the released values.
 
     Attributes:
@@ -257,6 +255,34 @@ class ClipConfig(_Config):
     pad_token_id: int = 0
     max_prompt_tokens: int = 77
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive(
+            "vocab_size",
+            "hidden_size",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+            "layer_norm_eps",
+        )
+        self._require(self.num_hidden_layers >= 0, "num_hidden_layers must not be negative", "num_hidden_layers")
+        self._require(
+            self.hidden_size % self.num_attention_heads == 0,
+            "num_attention_heads must divide hidden_size",
+            "num_attention_heads",
+            "hidden_size",
+        )
+        self._require(self.max_prompt_tokens >= 2, "a prompt needs room for begin and end", "max_prompt_tokens")
+        self._require(
+            0 <= self.pad_token_id < self.vocab_size,
+            "pad_token_id must be one of the tokens",
+            "pad_token_id",
+            "vocab_size",
+        )
+        known = ("gelu", "gelu_new", "relu", "silu")
+        self._require(self.hidden_act in known, f"hidden_act must be one of {', '.join(known)}", "hidden_act")
+
 
 POSITIVE_MAGIC = (
     "超高清、HDR 视频、环境光、杜比全景声、画面稳定、流畅动作、逼真的细节、"
@@ -271,7 +297,7 @@ WEIGHT_DTYPES = ("stored", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingConfig(_Config):
+class SamplingConfig(CheckedConfig):
     """How clips are sampled. All keys but `reverse`, `solver` and `num_train_timesteps` are ours.
 
     Attributes:
@@ -309,9 +335,11 @@ class SamplingConfig(_Config):
     compat: Compat = "upstream"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._require(self.num_steps >= 1, "at least one step is needed", "num_steps")
-        self._require(self.time_shift > 0, "time_shift must be above 0", "time_shift")
-        self._require(self.fps > 0, "fps must be above 0", "fps")
+        for name in ("guidance_scale", "time_shift", "fps"):
+            self._require(math.isfinite(getattr(self, name)), f"{name} must be finite", name)
+        self._require_positive("time_shift", "fps")
         self._require(self.solver == "euler", "the only solver is 'euler'", "solver")
         self._require(self.num_train_timesteps == 1000, "num_train_timesteps must be 1000", "num_train_timesteps")
         self._require(self.dtype in WEIGHT_DTYPES, f"dtype must be one of {', '.join(WEIGHT_DTYPES)}", "dtype")

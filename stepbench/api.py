@@ -114,8 +114,7 @@ def run(
     Raises:
         StepbenchError: As its subclasses say; the run folder stays fit to be continued.
     """
-    if run_id is not None and not SAFE_ID.fullmatch(run_id):
-        raise UsageError(f"unsafe run id {run_id!r}", hint="use 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
+    check_run_id(run_id)
     # NumPy's integers are not JSON's.
     seeds = [operator.index(seed) for seed in seeds]
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
@@ -203,6 +202,12 @@ def compare(run_a: str | Path | Run, run_b: str | Path | Run, **options: Any) ->
         run_b if isinstance(run_b, Run) else open_run(run_b),
         **options,
     )
+
+
+def check_run_id(run_id: str | None) -> None:
+    """Raise `UsageError` for a name of a run folder that is no safe id."""
+    if run_id is not None and not SAFE_ID.fullmatch(run_id):
+        raise UsageError(f"unsafe run id {run_id!r}", hint="use 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
 
 
 def check_metrics(planned: Plan, metrics: Sequence[str] | None, reference: str | Path | None = None) -> None:

@@ -18,6 +18,7 @@ from stepbench.progress import track
 from stepbench.runs.applied_metric import apply_metric
 from stepbench.runs.journal import Journal, RowBuffer, json_line, read_journal, saving
 from stepbench.runs.metric_set import ChosenMetric
+from stepbench.runs.metric_spec import parse_metric
 from stepbench.runs.score_stream import run_scoring
 from stepbench.runs.score_worker import ClipFile, ScoreTask
 from stepbench.training.manifest import MANIFEST_FILE, read_manifest
@@ -60,7 +61,7 @@ def _condition(text: str) -> Condition:
     match = _CONDITION.fullmatch(text)
     try:
         name, comparison, number = match.groups() if match else ("", "", "")
-        return Condition(name.lower().replace("-", "_"), comparison, float(number))
+        return Condition(_spelled(name), comparison, float(number))
     except ValueError as error:
         raise UsageError(
             f"a condition is METRIC, one of {' '.join(_COMPARISONS)}, and a number; got {text.strip()!r}",
@@ -104,7 +105,8 @@ def score_folder(
         folder: Of video files, at any depth. What its `captions.jsonl` says of a clip, if there is one, is carried
             over, so that the manifest can take its place.
         manifest: JSONL file.
-        metrics: Names; None for the offline set. Those of the conditions are added.
+        metrics: Names, with options where wanted; None for the offline set. Those of the conditions are added; a
+            condition on one that is named here is about that one, with its options.
         where: Conditions.
         workers: Processes.
         device: Where networks compute.
@@ -112,7 +114,7 @@ def score_folder(
     Raises:
         UsageError: No such folder, a `captions.jsonl` that cannot be read, an unknown metric, or one that needs more
             than the clip.
-        NothingSelectedError: There is no video in the folder.
+        NothingSelectedError: There is no video in the folder, or no metric is asked for.
         IncompleteError: A file cannot be written.
     """
     if not folder.is_dir():
@@ -127,10 +129,12 @@ def score_folder(
     journal = manifest.with_name(f"{manifest.stem}.scores.jsonl")
     rows = _score(folder, files, chosen, journal, workers, device)
     scores = {file: {metric.name: rows[file, metric.metric_id]["value"] for metric in chosen} for file in files}
+    meant = {_spelled(metric.built_as): metric.name for metric in chosen}
     accepted, rejected = [], []
     for file in files:
         errors = {metric.name: rows[file, metric.metric_id]["error"] for metric in chosen}
-        reasons = [reason for condition in where if (reason := _objection(condition, scores[file], errors))]
+        named = ((condition, meant[condition.metric]) for condition in where)
+        reasons = [reason for one, name in named if (reason := _objection(one, scores[file][name], errors[name]))]
         if not any(value is not None for value in scores[file].values()):
             reasons = [f"no metric has a value: {next(iter(errors.values()))}"]
         if reasons:
@@ -152,8 +156,12 @@ def _chosen(metrics: Sequence[str] | None, where: Sequence[Condition]) -> list[C
 
     names = ["offline"] if metrics is None else list(metrics)
     asked = [one for name in names for one in (OFFLINE if name == "offline" else [name])]
+    named = {_spelled(parse_metric(name).name) for name in asked}
+    asked += [condition.metric for condition in where if condition.metric not in named]
+    if not asked:
+        raise NothingSelectedError("no metric is asked for", hint="name some; without --metrics it is the offline set")
     chosen: dict[str, ChosenMetric] = {}
-    for name in [*asked, *(condition.metric for condition in where)]:
+    for name in asked:
         try:
             applied = apply_metric(name, [])
         except MetricError as error:
@@ -219,9 +227,13 @@ def _score(
     return known
 
 
-def _objection(condition: Condition, scores: dict[str, float | None], errors: dict[str, str | None]) -> str:
-    """Why a clip fails a condition; empty if it does not."""
-    value = scores[condition.metric]
+def _objection(condition: Condition, value: float | None, error: str | None) -> str:
+    """Why a clip with this score fails a condition; empty if it does not."""
     if value is None:
-        return f"{condition.metric} has no value: {errors[condition.metric]}"
+        return f"{condition.metric} has no value: {error}"
     return "" if condition.holds(value) else f"{condition.metric} is {value:.6g}, wanted {condition}"
+
+
+def _spelled(name: str) -> str:
+    """A metric's name as the registry has it."""
+    return name.lower().replace("-", "_")

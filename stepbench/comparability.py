@@ -92,7 +92,14 @@ def field_differences(run_a: Run, run_b: Run) -> list[FieldDifference]:
     pairs.append(("seeds", _seeds(samples_a), _seeds(samples_b)))
     settings_a, settings_b = run_a.info["settings"], run_b.info["settings"]
     pairs.append(("negative prompt", settings_a.get("negative_prompt") or "", settings_b.get("negative_prompt") or ""))
-    pairs.extend((key, settings_a.get(key), settings_b.get(key)) for key in GEOMETRY)
+    for key in GEOMETRY:
+        value_a, value_b = settings_a.get(key), settings_b.get(key)
+        # A folder or a program of the user's states no geometry: its clips have one all the same.
+        if value_a is None and value_b is not None:
+            value_a = _of_clips(samples_a, key)
+        elif value_b is None and value_a is not None:
+            value_b = _of_clips(samples_b, key)
+        pairs.append((key, value_a, value_b))
     return [FieldDifference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
@@ -152,6 +159,12 @@ def _text_pair(samples_a: pd.DataFrame, samples_b: pd.DataFrame) -> tuple[str, A
         return ("text sent", None, None)
     others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return (f"text sent for prompt {changed[0]}{others}", texts_a[changed[0]], texts_b[changed[0]])
+
+
+def _of_clips(samples: pd.DataFrame, key: str) -> float | str | None:
+    """Frames, height, width or fps of a run's clips: a number where all have the same, else all of them in words."""
+    values = sorted(set(samples[key].dropna())) if key in samples else []
+    return values[0] if len(values) == 1 else ", ".join(f"{value:g}" for value in values) or None
 
 
 def _seeds(samples: pd.DataFrame) -> list[int]:

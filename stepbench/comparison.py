@@ -91,6 +91,11 @@ class Comparison:
         """Whether prompts have values of their own by this metric; those of set metrics have none."""
         return metric in set(self._prompts["metric"])
 
+    def too_few(self) -> str:
+        """A sentence where so few prompts could show no difference, however large; else empty."""
+        # Benjamini-Hochberg leaves a p as it is where all are equally small.
+        return too_few_prompts(max(self._rows["n"]), 1 if self.by else len(self._rows), 1 - self.level)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the prompts as JSON values; NaN becomes None."""
         rows = self._rows.astype(object).where(self._rows.notna(), None)
@@ -176,6 +181,27 @@ def compare(
         not_compared=tuple(not_compared),
         _rows=_with_verdicts(pd.DataFrame(rows), by, level),
         _prompts=pd.concat(prompts, ignore_index=True) if prompts else pd.DataFrame(columns=list(_PROMPT_COLUMNS)),
+    )
+
+
+def too_few_prompts(prompts: int, metrics: int, alpha: float = 0.05) -> str:
+    """A sentence where not even the strongest evidence survives the correction for the number of metrics; else empty.
+
+    Args:
+        prompts: The largest number of independent prompts behind a difference.
+        metrics: How many differences Holm corrects for.
+        alpha: Largest adjusted p of a verdict.
+    """
+    # Flipping the signs of n differences gives no p below 2 / 2**n; Holm multiplies the least one by their number.
+    least = min(1.0, 2.0 ** (1 - prompts) * metrics)
+    if not prompts or least <= alpha:
+        return ""
+    few = f"{prompts} prompt{'s' if prompts != 1 else ''}"
+    if metrics == 1:
+        return f"with {few} no difference can pass, however large (least p {least:.2g}); use more prompts"
+    return (
+        f"with {few} and {metrics} metrics no difference can pass the correction, however large (least adjusted p "
+        f"{least:.2g}); use more prompts, or fewer metrics with -m"
     )
 
 
@@ -296,7 +322,7 @@ def _with_verdicts(rows: pd.DataFrame, by: Grouping | None, level: float) -> pd.
 def _verdict(row: dict[str, Any], alpha: float) -> str:
     if row["n"] == 0:
         return "no common scores"
-    if row["p_adjusted"] > alpha:
+    if not row["p_adjusted"] <= alpha:
         return "not separable"
     higher, lower = ("b", "a") if row["difference"] > 0 else ("a", "b")
     return {"higher": f"{higher} better", "lower": f"{lower} better", "neutral": f"{higher} higher"}[row["direction"]]

@@ -84,7 +84,7 @@ def compare_sets(run_a: Run, run_b: Run, metric_id: str, *, level: float, seed: 
         "difference": difference,
         "low": found.low + (difference - found.estimate),
         "high": found.high + (difference - found.estimate),
-        "p": found.p if k > 1 else float("nan"),
+        "p": found.p,
         "detectable_effect": detectable_effect(found.standard_error * k**0.5, k) if k > 1 else float("nan"),
         "standard_error": found.standard_error,
         "coverage_a": len(places_a) / len(run_a.planned),

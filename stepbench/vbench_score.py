@@ -51,12 +51,15 @@ DIMENSIONS: dict[str, Dimension] = {
 """Constants of `scripts/constant.py` of VBench (Huang et al., CVPR 2024)."""
 
 OF_METRIC = {
-    "subject_consistency": "subject_consistency",
-    "background_consistency": "background_consistency",
+    "vbench_subject_consistency": "subject_consistency",
+    "vbench_background_consistency": "background_consistency",
     "vbench_flicker": "temporal_flickering",
     "dynamic_degree": "dynamic_degree",
 }
 """Metric of ours -> the dimension that it computes by VBench's definition."""
+
+IN_PROFILE_VBENCH = {"subject_consistency", "background_consistency", "aesthetic_quality"}
+"""Metrics, named as the dimension, of two profiles, of which `vbench` alone is VBench's; their ids end in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,8 @@ def _weighted(normalised: Mapping[str, float], group: Group) -> float | None:
 def read_values(source: Path) -> dict[str, float]:
     """Dimension values of a run of ours, or of a JSON file as VBench writes it or `{dimension: value}`.
 
-    Of a run, only metrics that every planned clip has count, except that flicker is a mean over still clips.
+    Of a run, only metrics that every planned clip has count, except that flicker is a mean over still clips; of those
+    that have profiles, only `vbench`.
 
     Raises:
         UsageError: Neither of these, or a run whose scores have gaps.
@@ -141,9 +145,13 @@ def _values_of_run(folder: Path) -> dict[str, float]:
 
     values: dict[str, float] = {}
     for row in open_run(folder).read_summary()["metrics"]:
-        dimension = OF_METRIC.get(row["metric"])
-        if dimension is None or row["mean"] is None:
+        name = row["metric"]
+        dimension = name if name in IN_PROFILE_VBENCH else OF_METRIC.get(name)
+        strict = name in IN_PROFILE_VBENCH and not row["metric_id"].endswith("-vbench")
+        if dimension is None or strict or row["mean"] is None:
             continue
+        if dimension in values and "-raft" not in row["metric_id"]:
+            continue  # where a run has both flows, VBench's own counts
         if row["coverage"] < 1 and dimension != "temporal_flickering":
             raise UsageError(
                 f"{row['metric']} has {row['n_scored']} of {row['n_planned']} clips: its mean is not the run's",

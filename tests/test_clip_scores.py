@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from metrics import registry
 from stepbench.clip_scores import Condition, parse_conditions, score_folder
 from stepbench.errors import NothingSelectedError, UsageError
+from stepbench.reference_clips import write_reference_set
 from stepbench.training.manifest import read_manifest
 from stepbench.video import write_master
 
@@ -103,10 +106,30 @@ def test_bad_input(folder, tmp_path, monkeypatch):
         score_folder(folder, out, metrics=["flickr"])
     with pytest.raises(NothingSelectedError, match="holds neither a run nor a video"):
         score_folder(_empty(tmp_path), out, metrics=None)
+    with pytest.raises(NothingSelectedError, match="no metric is asked for"):
+        score_folder(folder, out, metrics=[])
     (folder / "captions.jsonl").write_text('{"caption": "no file"}\n', encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot be carried over: .*missing key 'file'"):
         score_folder(folder, out, metrics=["flicker"])
     assert not out.exists()
+
+
+def test_a_condition_is_about_the_metric_that_is_asked_for_with_its_options(folder, tmp_path):
+    shutil.copy(folder / "still.mkv", folder / "copy.mkv")
+    write_reference_set(folder / "sub", tmp_path / "reference")
+    (folder / "broken.mp4").unlink()
+    asked = f'near-duplicate(reference="{tmp_path / "reference"}", threshold=0.999)'
+    found = score_folder(folder, tmp_path / "out.jsonl", metrics=[asked], where=parse_conditions("near_duplicate<1"))
+    assert {row["file"] for row in found.accepted} == {"still.mkv", "copy.mkv"}
+    assert found.rejected == [{"file": "sub/flickers.mkv", "reasons": ["near_duplicate is 1, wanted near_duplicate<1"]}]
+
+
+def test_a_condition_names_a_metric_as_the_registry_does(folder, tmp_path, monkeypatch):
+    entry = registry.MetricEntry("change", "metrics.flicker:Flicker", "another package")
+    monkeypatch.setattr(registry, "METRICS", {**registry.METRICS, "change": entry})
+    found = score_folder(folder, tmp_path / "out.jsonl", metrics=[], where=parse_conditions("change<0.1"))
+    assert [row["file"] for row in found.accepted] == ["still.mkv"]
+    assert set(found.scores["still.mkv"]) == {"flicker"}
 
 
 def _empty(tmp_path: Path) -> Path:

@@ -94,6 +94,31 @@ def test_all_fields_are_named_at_once():
         assert name in str(caught.value)
 
 
+@dataclass(frozen=True)
+class MadeRun(PlannedRun):
+    """A run whose settings say nothing of the clips' size, and whose clips have one."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    rates: tuple[float, ...] = (8.0,)
+
+    def samples(self) -> pd.DataFrame:
+        planned = super().samples()
+        rates = [self.rates[place % len(self.rates)] if self.rates else None for place in range(len(planned))]
+        return planned.assign(frames=8, height=64, width=64, fps=rates)
+
+
+def test_a_size_that_only_one_side_states_is_held_against_the_clips_of_the_other():
+    assert field_differences(BASE, MadeRun()) == field_differences(MadeRun(), BASE) == []
+    (slower,) = field_differences(BASE, MadeRun(rates=(12.0,)))
+    assert (slower.field, slower.a, slower.b) == ("fps", 8, 12.0)
+    (mixed,) = field_differences(MadeRun(rates=(8.0, 12.0)), BASE)
+    assert (mixed.a, mixed.b) == ("8, 12", 8)
+    # Nothing was made: nothing is known.
+    (unknown,) = field_differences(BASE, MadeRun(rates=()))
+    assert (unknown.a, unknown.b) == (8, None)
+    assert field_differences(MadeRun(), MadeRun(rates=(12.0,))) == []
+
+
 def test_absent_and_empty_negative_prompt_are_the_same():
     assert field_differences(BASE, replace(BASE, settings={**BASE.settings, "negative_prompt": None})) == []
     assert field_differences(BASE, replace(BASE, settings={**BASE.settings, "negative_prompt": ""})) == []

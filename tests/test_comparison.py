@@ -154,6 +154,20 @@ def test_one_common_prompt_has_no_interval_and_no_verdict():
     assert np.isnan(row["low"])
 
 
+def test_so_few_prompts_that_nothing_can_be_found_are_named():
+    # Flips of 4 signs give no p below 2/16, whatever the difference; Holm over three metrics triples it.
+    few = prompts(4)
+    found = compare(run("a", few, 1), run("b", few, 2, shift=9.0))
+    assert (found.table()["verdict"] == "not separable").all()
+    assert "with 4 prompts and 3 metrics no difference can pass" in found.too_few()
+    assert "least adjusted p 0.38" in found.too_few()
+    for prompt_count in (8, 40):
+        enough = prompts(prompt_count)
+        assert compare(run("a", enough, 1), run("b", enough, 2, shift=9.0)).too_few() == ""
+    grouped = compare(run("a", few, 1), run("b", few, 2, shift=9.0), by="language")
+    assert grouped.too_few() == "with 2 prompts no difference can pass, however large (least p 0.5); use more prompts"
+
+
 def test_nothing_in_common_is_an_error():
     a, b = run("a", TABLE, 1, metrics=["quality"]), run("b", TABLE, 2, metrics=["flicker"])
     with pytest.raises(NothingSelectedError, match="runs a and b have no scored prompt and seed in common"):

@@ -30,6 +30,12 @@ def test_pages_are_up_to_date(pages):
     assert {path for path in wanted if path.parent.name == "metrics"} == set((DOCS / "metrics").glob("*.md"))
 
 
+def test_a_metric_without_a_page_is_one_whose_weights_say_what_it_sees(pages):
+    listed = {path.stem for path in pages.pages() if path.parent.name == "metrics"}
+    assert {"fvd_i3d", "kvd_i3d", "rfvd_i3d", "fvd_infinity_i3d", "fid_inception", "lpips"} <= listed
+    assert [name for name in pages.METRICS if pages._card(name) is None] == ["fvd_videomae", "kvd_videomae"]
+
+
 def test_every_promise_holds_as_measured(pages):
     rows = [json.loads(line) for line in (DOCS / "metrics" / "measured.jsonl").read_text().splitlines()]
     assert not [row for row in rows if row["verdict"] == "failed"]

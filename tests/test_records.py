@@ -127,6 +127,12 @@ def test_impossible_seeds_are_refused(seeds):
         make_plan(SUITE, PROMPTS, Recorder(), seeds, {})
 
 
+def test_a_seed_that_tables_and_models_cannot_hold_is_refused():
+    make_plan(SUITE, PROMPTS, Recorder(), [2**63 - 1], {})
+    with pytest.raises(StepbenchError, match=r"a seed is at most 9223372036854775807 .*, got 9223372036854775808"):
+        make_plan(SUITE, PROMPTS, Recorder(), [0, 2**63], {})
+
+
 def test_common_settings_are_those_equal_in_all_samples():
     plan = make_plan(SUITE, PROMPTS, Recorder(), [0], {"each": True})
     assert common_settings(plan.samples) == {"frames": 5, "fps": 12, "steps": 30, "each": True}

@@ -77,3 +77,33 @@ def test_files(tmp_path, stepbench):
 def test_a_run(stepbench):
     stepbench("run", "-M", "world:exact", "-t", "moving-shapes", "-L", "2", "--run-id", "r", "-m", "flicker")
     assert stepbench("metrics", "vbench", "runs/r").code == 5
+
+
+def test_of_two_profiles_only_that_of_vbench_counts(stepbench, workplace):
+    stepbench("run", "-M", "world:exact", "-t", "moving-shapes", "-L", "2", "--run-id", "r", "-m", "dynamic_degree")
+    path = workplace / "runs" / "r" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    (dynamic,) = summary["metrics"]
+
+    def read(*rows: tuple[str, str]) -> set[str]:
+        others = [{**dynamic, "metric": name, "metric_id": f"{name}@1:0123456789ab:{policy}"} for name, policy in rows]
+        path.write_text(json.dumps({**summary, "metrics": [dynamic, *others]}), encoding="utf-8")
+        return set(read_values(path.parent)) - {"dynamic_degree"}
+
+    strict, theirs = "all-short224-bilinear", "all-short224-bilinear-vbench"
+    assert read(("subject_consistency", strict), ("background_consistency", strict)) == set()
+    assert read(("subject_consistency", theirs)) == {"subject_consistency"}
+    assert read(("vbench_subject_consistency", theirs)) == {"subject_consistency"}
+    assert read(("vbench_background_consistency", theirs)) == {"background_consistency"}
+    assert read(("aesthetic_quality", theirs), ("subject_consistency", strict)) == {"aesthetic_quality"}
+
+
+def test_of_two_flows_vbench_s_own_counts(stepbench, workplace):
+    stepbench("run", "-M", "world:exact", "-t", "moving-shapes", "-L", "2", "--run-id", "r", "-m", "dynamic_degree")
+    path = workplace / "runs" / "r" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    (dis,) = summary["metrics"]
+    raft = {**dis, "metric_id": "dynamic_degree@1:0123456789ab:8fps-native-raft20", "mean": 0.25}
+    for rows in ([dis, raft], [raft, dis]):
+        path.write_text(json.dumps({**summary, "metrics": rows}), encoding="utf-8")
+        assert read_values(path.parent) == {"dynamic_degree": 0.25}

@@ -4,6 +4,7 @@
 
 const CRISP_BELOW = 256; // frames narrower than this are enlarged without blur, in whole multiples
 const FAR_OFF = 0.3; // seconds
+const TRIES = 5; // to get a clip again after its loading failed, after 1, 2, 4 ... seconds
 
 // Puts the texts of the page's language on every control of `root`.
 function wordControls(root, words) {
@@ -69,6 +70,7 @@ function startPlayer(root, data) {
 
   async function resume(fromStart) {
     setPlaying(true);
+    for (const { video } of clips) if (video.error) video.load();
     if (fromStart) for (const { video } of clips) video.currentTime = 0;
     await Promise.all(clips.map(({ video }) => ready(video)));
     if (!playing) return;
@@ -134,6 +136,7 @@ function startPlayer(root, data) {
     on(video, "click", toggle);
     on(video, "waiting", hold);
     on(video, "canplay", hold);
+    on(video, "loadedmetadata", () => playing || scrub.value === "0" || goTo(Number(scrub.value)));
   }
   return {
     clips,
@@ -173,7 +176,14 @@ function fillSide(figure, index, data, on, words) {
   video.preload = "metadata";
   video.classList.toggle("crisp", crisp);
   video.setAttribute("aria-label", `${side.title}: ${data.prompt}`);
-  on(video, "error", () => screen.replaceChildren(reasonText(words.unplayable)));
+  // A network that is away for a moment shall cost nobody a clip.
+  let tries = 0;
+  on(video, "error", () => {
+    screen.replaceChildren(reasonText(words.unplayable));
+    if (tries < TRIES) setTimeout(() => video.error && video.load(), 1000 * 2 ** tries++);
+  });
+  on(window, "online", () => video.error && video.load());
+  on(video, "loadedmetadata", () => video.isConnected || screen.replaceChildren(video));
   video.src = new URL(side.url, document.baseURI).href;
   screen.replaceChildren(video);
   return { video, side };

@@ -121,7 +121,7 @@ class Desk:
                 comment=submission.comment or None,
                 vote_id=submission.vote_id,
                 annotator=self.annotator,
-                started_at=iso(self.shown_at),
+                started_at=iso(min(self.shown_at, self.study.now())),
                 watch_a_s=submission.watch_a_s,
                 watch_b_s=submission.watch_b_s,
             )

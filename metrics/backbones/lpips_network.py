@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
+from metrics.backbones.kept_features import KeptFeatures
 from metrics.backbones.state_files import load_state, read_state
 from metrics.errors import MetricError, UnavailableMetricError
 from metrics.optional_packages import load_package
@@ -29,10 +31,12 @@ class LpipsNetwork:
     Attributes:
         model: `lpips.LPIPS`: two batches of images in [-1, 1] -> (n, 1, 1, 1).
         weights_hash: Start of the sha256 of both its files, the trunk's and the head's.
+        kept: Trunk features of references, where a caller gives room for them.
     """
 
     model: nn.Module
     weights_hash: str
+    kept: KeptFeatures = field(default_factory=KeptFeatures)
 
 
 def load_lpips(net: Net, device: torch.device | str = "cpu") -> LpipsNetwork:
@@ -46,6 +50,17 @@ def load_lpips(net: Net, device: torch.device | str = "cpu") -> LpipsNetwork:
         raise MetricError(f"lpips: net must be one of {', '.join(get_args(Net))}, got {net!r}")
     trunk = find_weights(_TRUNKS[net])
     return _load(net, trunk, trunk.stat().st_mtime_ns, torch.device(device))
+
+
+def check_lpips(net: Net) -> None:
+    """Refuse a network that cannot be loaded here, without reading it.
+
+    Raises:
+        UnavailableMetricError: The package or the trunk's weights are not on this machine.
+    """
+    if find_spec("lpips") is None:
+        load_package("lpips", "LPIPS")
+    find_weights(_TRUNKS[net])
 
 
 @lru_cache(maxsize=3)

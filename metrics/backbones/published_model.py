@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from metrics.backbones.frame_recipe import FrameRecipe, read_recipe
+from metrics.backbones.transformers_folder import no_report
 from metrics.errors import UnavailableMetricError
 from metrics.weights import WEIGHTS, find_weights
 
@@ -92,13 +93,9 @@ class PublishedModel:
         return UnavailableMetricError(f"{self.path} cannot be used: {reason}", hint=f"{again} the whole folder")
 
     def _read(self, read: Any, **options: Any) -> Any:
-        from transformers.utils import logging
-
-        shows_bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
         try:
-            return read(self.path, local_files_only=True, **options)
+            with no_report():
+                return read(self.path, local_files_only=True, **options)
         except ImportError as error:
             reason = str(error).strip().partition("\n")[0]
             raise UnavailableMetricError(
@@ -106,10 +103,6 @@ class PublishedModel:
             ) from error
         except Exception as error:  # what a damaged folder raises depends on where it is damaged; the reason is kept
             raise self.unusable(f"{type(error).__name__}: {error}") from error
-        finally:
-            logging.set_verbosity(verbosity)
-            if shows_bars:
-                logging.enable_progress_bar()
 
 
 def open_folder(weights: str | Path) -> PublishedModel:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from metrics.backbones.networks import ClipNetwork
 from metrics.backbones.shapes import NAME, load, weights_hash
-from metrics.backbones.shapes_video import POLICY, frames_seen
+from metrics.backbones.shapes_video import FRAMES, POLICY, frames_seen
+from metrics.functional.checks import check_frames
 
 
 def load_shapes(device: torch.device) -> ClipNetwork:
-    """Features of three depths from 16 frames of 32x32; a shorter clip repeats some of its frames.
+    """Features of three depths from 16 frames of 32x32, spread evenly; a shorter clip is refused, none is repeated.
 
     Raises:
         UnavailableMetricError: The package's files are damaged.
     """
     encoder = load().to(device)
+
+    def network(clips: Tensor) -> Tensor:
+        check_frames(clips.transpose(0, 1), FRAMES, NAME)
+        return encoder.features(clips)
+
     return ClipNetwork(
         name=NAME,
         weights_hash=weights_hash(),
@@ -23,6 +30,6 @@ def load_shapes(device: torch.device) -> ClipNetwork:
         dimensions=encoder.video.feature_dimensions,
         frames=None,
         device=device,
-        network=encoder.features,
+        network=network,
         chosen=frames_seen,
     )

@@ -31,7 +31,7 @@ def load_model(kind: Any, folder: Path, may_lack: tuple[str, ...] = ()) -> tuple
             hint="download all files of the model into one folder, or write one with save_pretrained",
         )
     try:
-        with _no_report():
+        with no_report():
             model, report = kind.from_pretrained(
                 folder,
                 local_files_only=True,
@@ -54,7 +54,7 @@ def load_model(kind: Any, folder: Path, may_lack: tuple[str, ...] = ()) -> tuple
 
 
 @contextmanager
-def _no_report() -> Iterator[None]:
+def no_report() -> Iterator[None]:
     """Transformers prints what did not fit, also where that is as it should be; here it becomes an error or nothing."""
     from transformers.utils import logging
 

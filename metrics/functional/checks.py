@@ -85,14 +85,29 @@ def check_same_shape(clip: Sequence[int], reference: Sequence[int]) -> None:
         )
 
 
-def check_frame_rate(fps: float | None) -> None:
-    """Refuse a frame rate that is given and not a positive, finite number.
+def checked_frame_rate(fps: Any) -> float | None:
+    """Frames per second as a float, from a number of any kind.
 
     Raises:
-        ClipError: Naming the value.
+        ClipError: It is given and not a positive, finite number; names the value.
     """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
+    try:
+        rate = None if fps is None else float(fps)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
         raise ClipError(f"frames per second must be a positive number or None, got {fps}")
+    return rate
+
+
+def check_prompt(prompt: Any) -> None:
+    """Refuse a prompt that is given and no text.
+
+    Raises:
+        ClipError: Naming the type.
+    """
+    if prompt is not None and not isinstance(prompt, str):
+        raise ClipError(f"a prompt must be a text or None, got {type(prompt).__name__}: {prompt!r}")
 
 
 def _check_uint8_rgb(frames: Any, axes: tuple[str, ...], what: str) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
 from metrics.errors import ClipError
-from metrics.functional.checks import check_frame_rate
+from metrics.functional.checks import checked_frame_rate
 from metrics.functional.flow import FlowEstimator, dis_flow
 from metrics.functional.motion import NOMINAL_FPS, NOMINAL_SIDE, strongest_motion
 from metrics.functional.pixels import per_clip
@@ -36,7 +36,7 @@ def dynamic_degree(
         ClipError: `preds` is no uint8 RGB batch, `fps` is not positive, or fewer than two frames are left at 8 per
             second.
     """
-    check_frame_rate(fps)
+    fps = checked_frame_rate(fps)
     step = sampling_step(fps)
 
     def formula(pixels: np.ndarray) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float64
+from torch import Tensor
 
 from metrics.errors import FeatureError
 
@@ -16,7 +18,7 @@ def checked_features(features: Any, name: str) -> Float64[np.ndarray, "n d"]:
     Non-finite values are refused here because linear algebra answers them late, with a hang or with another NaN.
 
     Raises:
-        FeatureError: Not two axes, fewer than two rows, no column, or a row with NaN or infinity.
+        FeatureError: No real numbers, not two axes, fewer than two rows, no column, or a row with NaN or infinity.
     """
     rows = float64_array(features)
     if rows.ndim != 2:
@@ -46,7 +48,34 @@ def check_same_dimensions(first: int, second: int) -> None:
 
 
 def float64_array(values: Any) -> np.ndarray:
-    """A float64 array on the CPU from a tensor, an array or nested lists."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().double()
-    return np.asarray(values, dtype=np.float64)
+    """A float64 array on the CPU from a tensor, an array or nested lists of real numbers.
+
+    Raises:
+        FeatureError: Anything else, such as complex numbers, texts or rows of unequal length.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.double() if values.dtype == torch.bfloat16 else values  # which numpy does not know
+    try:
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise TypeError("complex numbers have no place in it")
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise FeatureError(
+            f"features must be an array of real numbers, got {type(values).__name__}: {error}",
+            hint="a tensor, an array or nested lists of shape (clips, dimensions) is wanted",
+        ) from error
+
+
+def check_overflow(value: float) -> None:
+    """Refuse a distance that is no finite number although the features were.
+
+    Raises:
+        FeatureError: Naming it.
+    """
+    if not np.isfinite(value):
+        raise FeatureError(
+            f"the features are so large that float64 does not hold their distance: it comes to {value}",
+            hint="scale both sets by one factor",
+        )

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from metrics.errors import FeatureError
-from metrics.functional.features import check_same_dimensions, checked_features, float64_array
+from metrics.errors import FeatureError, MetricError
+from metrics.functional.features import check_overflow, check_same_dimensions, checked_features, float64_array
 
 
 def frechet_distance(x: Any, y: Any, *, ddof: int = 1) -> Float64[Tensor, ""]:
@@ -28,15 +28,19 @@ def frechet_distance(x: Any, y: Any, *, ddof: int = 1) -> Float64[Tensor, ""]:
     Args:
         x: Features (n, d), tensor or array.
         y: Features (m, d).
-        ddof: Covariances are divided by n - ddof. 0 is what some published values of FVD have.
+        ddof: Covariances are divided by n - ddof: 1, or 0 as in some published values of FVD.
 
     Raises:
         FeatureError: Fewer than two rows, unequal dimensions, or values that are not finite; names the first such row.
+            Or values so large that the distance overflows.
+        MetricError: `ddof` is neither 0 nor 1.
     """
+    check_ddof(ddof)
     features = checked_features(x, "x"), checked_features(y, "y")
     check_same_dimensions(features[0].shape[1], features[1].shape[1])
-    means = [rows.mean(axis=0) for rows in features]
-    factors = [_factor_of_features(rows - mean, ddof) for rows, mean in zip(features, means, strict=True)]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        means = [rows.mean(axis=0) for rows in features]
+        factors = [_factor_of_features(rows - mean, ddof) for rows, mean in zip(features, means, strict=True)]
     return _distance(means, factors)
 
 
@@ -57,10 +61,21 @@ def frechet_distance_from_statistics(mu_1: Any, sigma_1: Any, mu_2: Any, sigma_2
     return _distance(means, factors)
 
 
+def check_ddof(ddof: int) -> None:
+    """Refuse any divisor but n - 1 and n.
+
+    Raises:
+        MetricError: Naming the value.
+    """
+    if ddof not in (0, 1) or isinstance(ddof, bool):
+        raise MetricError(f"ddof must be 1 (covariances with n - 1) or 0 (with n), got {ddof!r}")
+
+
 def _distance(means: list[np.ndarray], factors: list[np.ndarray]) -> Float64[Tensor, ""]:
-    traces = sum(float(np.square(factor).sum()) for factor in factors)
-    overlap = float(np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum())
-    distance = float(np.square(means[0] - means[1]).sum()) + traces - 2 * overlap
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = float(np.square(means[0] - means[1]).sum()) + sum(float(np.square(factor).sum()) for factor in factors)
+    check_overflow(apart)
+    distance = apart - 2 * float(np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum())
     # The distance is never negative; rounding can leave -1e-14 of the traces between equal sets.
     return torch.tensor(max(distance, 0.0), dtype=torch.float64)
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from metrics.functional.features import check_same_dimensions, checked_features
+from metrics.functional.features import check_overflow, check_same_dimensions, checked_features
 
 _ROWS_AT_ONCE = 1024
 
@@ -26,12 +26,15 @@ def kernel_distance(x: Any, y: Any) -> Float64[Tensor, ""]:
 
     Raises:
         FeatureError: Fewer than two rows, unequal dimensions, or values that are not finite; names the first such row.
+            Or values so large that the distance overflows.
     """
     a, b = checked_features(x, "x"), checked_features(y, "y")
     check_same_dimensions(a.shape[1], b.shape[1])
-    within = sum((_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (len(rows) * (len(rows) - 1)) for rows in (a, b))
-    between = _kernel_sum(a, b) / (len(a) * len(b))
-    return torch.tensor(within - 2 * between, dtype=torch.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        within = sum((_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (len(rows) * (len(rows) - 1)) for rows in (a, b))
+        distance = within - 2 * _kernel_sum(a, b) / (len(a) * len(b))
+    check_overflow(distance)
+    return torch.tensor(distance, dtype=torch.float64)
 
 
 def _kernel_sum(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,6 +5,7 @@ The one function here that reads files: the network's weights, once.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from metrics.backbones.arithmetic import Precision, check_precision, fixed_arithmetic
 from metrics.backbones.lpips_network import Net, load_lpips
-from metrics.errors import ClipError
+from metrics.errors import ClipError, MetricError
 from metrics.functional.checks import check_batch, check_pair
 
 MIN_SIDE: dict[str, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
@@ -34,6 +35,7 @@ def lpips(
     target: UInt8[Tensor, "b t 3 h w"],
     net: Net = "alex",
     precision: Precision = "float32",
+    keep_references_mib: int = 0,
 ) -> Float64[Tensor, " b"]:
     """LPIPS of each clip: of every frame and its reference at native size, averaged over frames; 0 is equal.
 
@@ -45,6 +47,8 @@ def lpips(
         target: Their references, same shape.
         net: Trunk of the network.
         precision: `bf16` computes the trunk in it: faster, less exact, and another id.
+        keep_references_mib: MiB of memory, of this process, for features of references: one that comes again costs a
+            hash of its frames and not a pass through the trunk. Never changes a value.
 
     Raises:
         ClipError: One of them is no uint8 RGB batch, the shapes differ, or frames are too small for the network.
@@ -53,25 +57,19 @@ def lpips(
     """
     check_batch(preds)
     check_pair(preds, target)
-    values = [clip_lpips(ours, theirs, net, precision) for ours, theirs in zip(preds, target, strict=True)]
+    pairs = zip(preds, target, strict=True)
+    values = [float(frame_lpips(ours, theirs, net, precision, keep_references_mib).mean()) for ours, theirs in pairs]
     return torch.tensor(values, dtype=torch.float64)
 
 
-def clip_lpips(
-    clip: UInt8[Tensor, "t 3 h w"], reference: UInt8[Tensor, "t 3 h w"], net: Net, precision: Precision = "float32"
-) -> float:
-    """LPIPS of one clip.
-
-    Raises:
-        MetricError: One of the errors of `frame_lpips`.
-    """
-    return float(frame_lpips(clip, reference, net, precision).mean())
-
-
 def frame_lpips(
-    clip: UInt8[Tensor, "t 3 h w"], reference: UInt8[Tensor, "t 3 h w"], net: Net, precision: Precision = "float32"
+    clip: UInt8[Tensor, "t 3 h w"],
+    reference: UInt8[Tensor, "t 3 h w"],
+    net: Net,
+    precision: Precision = "float32",
+    keep_references_mib: int = 0,
 ) -> Float64[Tensor, " t"]:
-    """LPIPS of each frame of one clip, on the CPU.
+    """LPIPS of each frame of one clip, on the CPU; arguments as those of `lpips`.
 
     Raises:
         ClipError: Frames are too small for the network.
@@ -79,32 +77,54 @@ def frame_lpips(
         UnavailableMetricError: The package or the weights are not on this machine.
     """
     check_precision(precision, "lpips")
-    model = load_lpips(net, clip.device).model
+    check_room(keep_references_mib)
+    network = load_lpips(net, clip.device)
     height, width = clip.shape[-2:]
     least = MIN_SIDE[net]
     if min(height, width) < least:
         raise ClipError(f"lpips with {net} needs frames of at least {least} x {least} pixels, got {height} x {width}")
     at_once = frames_at_once(height, width)
-    pairs = zip(clip.split(at_once), reference.to(clip.device).split(at_once), strict=True)
+    few = max(_PIXELS_IN_CACHE // (height * width), 1) if clip.device.type == "cpu" else at_once
+    layers = partial(_layers, network.model, device=clip.device, few=few, precision=precision)
+    values = []
     with fixed_arithmetic(clip.device):
-        values = [_distances(model, ours, theirs, precision) for ours, theirs in pairs]
+        for ours, theirs in zip(clip.split(at_once), reference.split(at_once), strict=True):
+            known = network.kept.find_or_make(theirs, precision, keep_references_mib << 20, partial(layers, theirs))
+            values.append(_distances(network.model, layers(ours), known, few))
     return torch.cat(values).double().cpu()
 
 
-def _distances(
-    model: Any, ours: UInt8[Tensor, "t 3 h w"], theirs: UInt8[Tensor, "t 3 h w"], precision: Precision
-) -> Float32[Tensor, " t"]:
-    """What the package's network gives for each frame. Both sides go through the trunk at once."""
-    few = max(_PIXELS_IN_CACHE // (ours.shape[2] * ours.shape[3]), 1) if ours.device.type == "cpu" else len(ours)
+def check_room(keep_references_mib: int) -> None:
+    """Refuse room that is no whole number of MiB from 0.
+
+    Raises:
+        MetricError: It is not.
+    """
+    if type(keep_references_mib) is not int or keep_references_mib < 0:
+        raise MetricError(
+            f"lpips: keep_references_mib must be a whole number of MiB, 0 or more, got {keep_references_mib!r}"
+        )
+
+
+def _layers(
+    model: Any, frames: UInt8[Tensor, "t 3 h w"], device: torch.device, few: int, precision: Precision
+) -> list[Float[Tensor, "t c h w"]]:
+    """Features of the trunk. References and clips go through it apart, so that kept ones equal those made anew."""
     half = precision == "bf16"
-    images = _scaled(model.scaling_layer, (ours, theirs), few, torch.bfloat16 if half else torch.float32)
-    with torch.autocast(ours.device.type, torch.bfloat16, enabled=half):
-        layers = model.net(images)
-    total = torch.zeros(len(ours), device=ours.device)
-    for features, head in zip(layers, model.lins, strict=True):
+    images = _scaled(model.scaling_layer, frames.to(device), few, torch.bfloat16 if half else torch.float32)
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        return list(model.net(images))
+
+
+def _distances(
+    model: Any, ours: list[Float[Tensor, "t c h w"]], theirs: list[Float[Tensor, "t c h w"]], few: int
+) -> Float32[Tensor, " t"]:
+    """What the package's network gives for each frame."""
+    total = torch.zeros(len(ours[0]), device=ours[0].device)
+    for *sides, head in zip(ours, theirs, model.lins, strict=True):
         weight = head.model[-1].weight.flatten()
-        sides = (side.split(few) for side in features.split(len(ours)))
-        gaps = [_unit(a).sub_(_unit(b)).square_().mean(dim=(2, 3)) for a, b in zip(*sides, strict=True)]
+        pairs = zip(*(side.split(few) for side in sides), strict=True)
+        gaps = [_unit(a).sub_(_unit(b)).square_().mean(dim=(2, 3)) for a, b in pairs]
         total += torch.cat(gaps) @ weight
     return total
 
@@ -115,13 +135,9 @@ def _unit(features: Float[Tensor, "few c h w"]) -> Float32[Tensor, "few c h w"]:
     return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)
 
 
-def _scaled(
-    scaling: Any, sides: tuple[UInt8[Tensor, "t 3 h w"], UInt8[Tensor, "t 3 h w"]], few: int, dtype: torch.dtype
-) -> Float[Tensor, "both 3 h w"]:
+def _scaled(scaling: Any, frames: UInt8[Tensor, "t 3 h w"], few: int, dtype: torch.dtype) -> Float[Tensor, "t 3 h w"]:
     """Levels as the trunk wants them, the channels of a pixel side by side in memory: convolutions are then faster."""
-    count, *size = sides[0].shape
-    images = torch.empty(2 * count, *size, dtype=dtype, device=sides[0].device, memory_format=torch.channels_last)
-    for side, out in zip(sides, images.split(count), strict=True):
-        for frames, place in zip(side.split(few), out.split(few), strict=True):
-            place.copy_((frames / 127.5).sub_(1).sub_(scaling.shift).div_(scaling.scale))
+    images = torch.empty(frames.shape, dtype=dtype, device=frames.device, memory_format=torch.channels_last)
+    for levels, place in zip(frames.split(few), images.split(few), strict=True):
+        place.copy_((levels / 127.5).sub_(1).sub_(scaling.shift).div_(scaling.scale))
     return images

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
-from metrics.functional.checks import check_frame_rate
+from metrics.functional.checks import checked_frame_rate
 from metrics.functional.flow import dis_flow
 from metrics.functional.pixels import per_clip
 
@@ -25,7 +25,7 @@ def motion_magnitude(preds: UInt8[Tensor, "b t 3 h w"], *, fps: float | None = N
         ClipError: `preds` is no uint8 RGB batch, its clips have a single frame or less than 16 x 16 pixels, or `fps` is
             not positive.
     """
-    check_frame_rate(fps)
+    fps = checked_frame_rate(fps)
 
     def formula(pixels: np.ndarray) -> float:
         flow = dis_flow(pixels)

@@ -109,7 +109,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON object from a file.
 
     Raises:
-        CheckpointError: If there is no such file, or it is no JSON object.
+        CheckpointError: If there is no such file, it cannot be read, or it is no JSON object.
     """
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -117,6 +117,8 @@ def read_json(file: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"file not found: {file}", hint="the folder must have the layout of the released model"
         ) from None
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CheckpointError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(values, dict):

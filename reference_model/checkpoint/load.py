@@ -10,9 +10,16 @@ import torch
 from torch import nn
 
 from reference_model.checkpoint.configs import read_config, read_sampling, read_vae_config
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import CLIP_STEM, LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.remap import clip_name, vae_name
-from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TensorSource, TorchSource
+from reference_model.checkpoint.sources import (
+    RenamedSource,
+    SafetensorsSource,
+    TensorSource,
+    TorchSource,
+    holds_numbers,
+)
 from reference_model.config import ClipConfig, SamplingConfig, StepLLMConfig, TransformerConfig
 from reference_model.errors import CheckpointError
 from reference_model.sampling.pipeline import TextToVideoPipeline
@@ -39,13 +46,13 @@ def load_weights(
     name, so beside the model itself only one tensor is in memory at any moment.
 
     Args:
-        model: Usually built under `torch.device("meta")`.
+        model: Usually built under `without_values()`.
         source: Where the tensors are.
         device: Where parameters end up; None means the CPU.
         dtype: What parameters are cast to; None keeps the dtype on disk.
 
     Raises:
-        CheckpointError: For a missing, unexpected or misshapen tensor, by name.
+        CheckpointError: For a missing, unexpected or misshapen tensor, or one of whole numbers, by name.
     """
     check_shapes(model, source)
     for name, tensor in source:
@@ -157,7 +164,7 @@ def weight_dtype(sampling: SamplingConfig) -> torch.dtype | None:
 
 
 def _build(build: Callable[[], Module], source: TensorSource, device: Device, dtype: torch.dtype | None) -> Module:
-    with torch.device("meta"):
+    with without_values():
         model = build()
     load_weights(model, source, device=device, dtype=dtype)
     return model
@@ -177,6 +184,10 @@ def check_shapes(model: nn.Module, source: TensorSource) -> None:
             raise CheckpointError(
                 f"{source.path}: tensor {name!r} must have shape {shape}, got {source.shapes[name]}",
                 hint="the config beside the weights belongs to another model",
+            )
+        if not holds_numbers(source.dtypes[name]):
+            raise CheckpointError(
+                f"{source.path}: tensor {name!r} must hold floating-point numbers, got {source.dtypes[name]}"
             )
 
 

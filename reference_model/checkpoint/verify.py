@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from reference_model.checkpoint.configs import read_preset
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.load import clip_source
 from reference_model.checkpoint.remap import vae_name
-from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TensorSource
+from reference_model.checkpoint.sources import RenamedSource, SafetensorsSource, TensorSource, holds_numbers
 from reference_model.errors import ReferenceModelError
 from reference_model.presets import Preset
 from reference_model.text.encoder import check_vocabularies
@@ -36,7 +36,7 @@ class PartReport:
         missing: Names that the files lack.
         extra: Names that the model lacks.
         misshapen: Name -> (shape in the model, shape in the files).
-        error: Why the files could not be read at all.
+        error: Why the files could not be read at all, or what else is wrong with their tensors.
     """
 
     part: str
@@ -77,12 +77,14 @@ def verify_folder(root: Path | str) -> Iterator[PartReport]:
 
 
 def _compare(part: str, build: Callable[[], nn.Module], open_source: Callable[[], TensorSource]) -> PartReport:
-    with torch.device("meta"):
+    with without_values():
         wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
     try:
-        found = open_source().shapes
+        source = open_source()
     except ReferenceModelError as error:
         return PartReport(part=part, tensors=len(wanted), error=error.message)
+    found = source.shapes
+    odd = [f"{name} ({source.dtypes[name]})" for name in wanted if not holds_numbers(source.dtypes.get(name, "F"))]
     return PartReport(
         part=part,
         tensors=len(wanted),
@@ -91,6 +93,7 @@ def _compare(part: str, build: Callable[[], nn.Module], open_source: Callable[[]
         misshapen={
             name: (shape, found[name]) for name, shape in wanted.items() if name in found and found[name] != shape
         },
+        error=f"no floating-point numbers in {', '.join(odd)}" if odd else "",
     )
 
 

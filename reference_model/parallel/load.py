@@ -11,6 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
 
 from reference_model.checkpoint.configs import read_config, read_sampling
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import LLM_STEM, TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.load import check_shapes, load_text_encoder, load_vae, weight_dtype
 from reference_model.checkpoint.sources import SafetensorsSource
@@ -85,7 +86,7 @@ def load_transformer_share(
     dtype: torch.dtype | None = None,
 ) -> StepVideoTransformer:
     """This process' part of the transformer. Errors: `load_shares`."""
-    with torch.device("meta"):
+    with without_values():
         model = StepVideoTransformer(cfg)
     if mesh.size() > 1:
         split_transformer(model, mesh)
@@ -102,7 +103,7 @@ def load_llm_share(
     dtype: torch.dtype | None = None,
 ) -> StepLLM:
     """This process' part of Step-LLM. Errors: `load_shares`."""
-    with torch.device("meta"):
+    with without_values():
         model = StepLLM(cfg)
     sections = llm_sections(model)
     if mesh.size() > 1:

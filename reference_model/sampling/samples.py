@@ -46,7 +46,8 @@ def list_samples(prompts: str | Sequence[str], seeds: Seeds) -> list[Sample]:
             sequence of sequences: row i holds the seeds of prompt i.
 
     Raises:
-        ReferenceModelError: Without prompts, without seeds, or if the rows of seeds do not match the prompts.
+        ReferenceModelError: Without prompts, without seeds, for a seed beyond 64 bits, or if the rows of seeds do not
+            match the prompts.
     """
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     if not prompts:
@@ -66,4 +67,7 @@ def list_samples(prompts: str | Sequence[str], seeds: Seeds) -> list[Sample]:
         )
     if not all(rows):
         raise ReferenceModelError(f"every prompt needs at least one seed, got {seeds!r}")
+    for seed in (seed for row in rows for seed in row):
+        if not -(2**63) <= seed < 2**64:
+            raise ReferenceModelError(f"a seed must fit into 64 bits, got {seed}")
     return [Sample(prompt=prompt, seed=int(seed)) for prompt, row in zip(prompts, rows, strict=True) for seed in row]

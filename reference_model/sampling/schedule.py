@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Integral
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,9 +29,9 @@ class FlowMatchingSchedule:
     """
 
     def __init__(self, num_steps: int, time_shift: float, *, reverse: bool = False) -> None:
-        if num_steps < 1:
-            raise ConfigError(f"a schedule needs at least one step, got num_steps={num_steps}")
-        if time_shift <= 0:
+        if not isinstance(num_steps, Integral) or num_steps < 1:
+            raise ConfigError(f"a schedule needs a whole number of steps, at least one step, got num_steps={num_steps}")
+        if not 0 < time_shift < math.inf:
             raise ConfigError(f"time_shift must be above 0, got {time_shift}", hint="1.0 spaces the steps evenly")
         u = torch.linspace(1, 0, num_steps + 1, dtype=torch.float32)
         shifted = time_shift * u / (1 + (time_shift - 1) * u)
@@ -51,7 +54,7 @@ class FlowMatchingSchedule:
         Raises:
             ConfigError: If `index` is no step of this schedule.
         """
-        if not 0 <= index < len(self):
+        if index not in range(len(self)):
             raise ConfigError(f"step index must be 0 to {len(self) - 1}, got {index}")
         duration = self.sigmas[index + 1] - self.sigmas[index]
         return sample.float() + velocity.float() * duration

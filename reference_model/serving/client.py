@@ -47,7 +47,11 @@ class ServingClient:
 
     @cached_property
     def health(self) -> dict[str, Any]:
-        """What the server said about itself when it was first asked."""
+        """What the server said about itself when it was first asked.
+
+        Raises:
+            ServingError: It does not answer, or is no server of this version.
+        """
         answer = _json_object(self._ask("GET", "/health", b"", JSON_TYPE))
         if answer.get("service") != SERVICE or answer.get("protocol") != PROTOCOL:
             raise ServingError(

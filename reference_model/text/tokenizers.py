@@ -24,6 +24,9 @@ class StepTokenizer:
     Args:
         model_file: A SentencePiece model with ids 1 and 2 for begin and end of text.
         length: Ids per prompt.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is no such model.
     """
 
     BEGIN = 1
@@ -33,7 +36,12 @@ class StepTokenizer:
         from sentencepiece import SentencePieceProcessor
 
         self._model_file = _existing(model_file)
-        self._pieces = SentencePieceProcessor(model_file=str(model_file))  # pyright: ignore[reportCallIssue]
+        try:
+            self._pieces = SentencePieceProcessor(model_file=str(model_file))  # pyright: ignore[reportCallIssue]
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{model_file} is no SentencePiece model: {error}", hint="download or copy the file again"
+            ) from error
         self.length = length
         frame = (self._pieces.bos_id(), self._pieces.eos_id())
         if frame != (self.BEGIN, self.END):
@@ -68,13 +76,19 @@ class ClipTokenizer:
     Args:
         vocab_file: One token per line; the line number is its id.
         length: Ids per prompt.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is no such vocabulary.
     """
 
     def __init__(self, vocab_file: Path, length: int = 77) -> None:
         from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
         self._vocab_file = _existing(vocab_file)
-        vocabulary = vocab_file.read_text(encoding="utf-8").splitlines()
+        try:
+            vocabulary = vocab_file.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"{vocab_file} is no text in UTF-8: {error}") from error
         missing = [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if token not in vocabulary]
         if missing:
             raise CheckpointError(f"{vocab_file}: the vocabulary lacks {', '.join(missing)}")

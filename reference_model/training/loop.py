@@ -93,7 +93,11 @@ class _Run:
         self.step = 0
 
     def restore(self) -> None:
-        """Goes to where the newest checkpoint was written, if there is one."""
+        """Goes to where the newest checkpoint was written, if there is one.
+
+        Raises:
+            CheckpointError: What is not trained, or the reference, is another one than when the run was started.
+        """
         state = load_state(self.folder / CHECKPOINTS)
         if state is None:
             return

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from reference_model.checkpoint.empty import without_values
 from reference_model.errors import CheckpointError, ConfigError
 from reference_model.transformer.model import StepVideoTransformer
 
@@ -107,7 +108,7 @@ def merged(transformer: StepVideoTransformer) -> StepVideoTransformer:
     for name, layer in _adapted(transformer).items():
         weight = state[f"{name}.weight"]
         state[f"{name}.weight"] = (weight.float() + layer.get_delta_weight(ADAPTER).float()).to(weight.dtype)
-    with torch.device("meta"):
+    with without_values():
         plain = StepVideoTransformer(transformer.cfg)
     plain.load_state_dict(state, strict=True, assign=True)
     return plain

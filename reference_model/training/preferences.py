@@ -37,8 +37,8 @@ class PreferenceClip(Protocol):
         ...
 
 
-class ClipFile:
-    """A clip in a video file.
+class LazyClip:
+    """A clip in a video file, hashed and decoded when it is asked for.
 
     Args:
         path: The file.
@@ -176,5 +176,5 @@ def _pair(row: Any, folder: Path, decode: Decode) -> PreferencePair:
             raise PreferenceDataError(
                 f"no such clip: {path}", hint="names are relative to the folder of the JSONL file"
             )
-    winner, loser = (ClipFile(path, decode) for path in files)
+    winner, loser = (LazyClip(path, decode) for path in files)
     return PreferencePair(prompt=row["prompt"], winner=winner, loser=loser, share=float(row["share"]))

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from reference_model.config import _Config
+from reference_model.checked_config import CheckedConfig
 
 Strategy = Literal["ddp", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRecipe(_Config):
+class TrainingRecipe(CheckedConfig):
     """Optimiser, schedule, precision and book-keeping of a training run.
 
     The learning rate rises over `warmup_steps`, stays, and falls linearly to zero over the last `decay_share` of
@@ -80,6 +80,7 @@ class TrainingRecipe(_Config):
     keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set("betas", tuple(self.betas))
         for name in ("steps", "batch_size", "log_every", "save_every", "sample_every", "keep_checkpoints"):
             self._require(getattr(self, name) >= 1, f"{name} must be at least 1", name)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from reference_model.checkpoint.configs import read_config
+from reference_model.checkpoint.empty import without_values
 from reference_model.checkpoint.layout import TRANSFORMER_STEM, ModelFolder
 from reference_model.checkpoint.load import check_shapes
 from reference_model.checkpoint.sources import SafetensorsSource
@@ -44,7 +45,7 @@ class ShardedStart:
         Raises:
             CheckpointError: A tensor is missing, unexpected or misshapen, by name.
         """
-        with torch.device("meta"):
+        with without_values():
             model = StepVideoTransformer(self._cfg)
         check_shapes(model, self._source)
         return model

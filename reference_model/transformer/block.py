@@ -22,7 +22,7 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
-        self.scale_shift_table = nn.Parameter(torch.randn(6, cfg.width) / cfg.width**0.5)
+        self.scale_shift_table = nn.Parameter(nn.init.normal_(torch.empty(6, cfg.width), std=cfg.width**-0.5))
         self.norm1 = nn.LayerNorm(cfg.width, eps=BLOCK_NORM_EPS)
         self.attn1 = SelfAttention(cfg)
         self.attn2 = CrossAttention(cfg)

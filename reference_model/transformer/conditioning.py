@@ -19,9 +19,8 @@ def sinusoid(values: Float[Tensor, " n"]) -> Float[Tensor, "n 256"]:
     """float32 features [cos(v w_0), ..., cos(v w_127), sin(v w_0), ...] with `w_j = 10000^(-j/128)`."""
     half = SINUSOID_WIDTH // 2
     exponents = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=values.device) / half
-    # Times reach 1000, so one unit in the last place of a frequency shows. float64 gives every platform the same ones.
-    frequencies = exponents.double().exp().float()
-    angles = values.float()[:, None] * frequencies
+    # Times reach 1000, so one unit in the last place of a frequency shows: these are float32 throughout, as released.
+    angles = values.float()[:, None] * exponents.exp()
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 

@@ -30,7 +30,7 @@ class StepVideoTransformer(nn.Module):
         self.clip_projection = None if cfg.clip_channels is None else nn.Linear(cfg.clip_channels, cfg.width)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(cfg) for _ in range(cfg.num_layers))
         self.norm_out = nn.LayerNorm(cfg.width, cfg.norm_eps, cfg.norm_elementwise_affine)
-        self.scale_shift_table = nn.Parameter(torch.randn(2, cfg.width) / cfg.width**0.5)
+        self.scale_shift_table = nn.Parameter(nn.init.normal_(torch.empty(2, cfg.width), std=cfg.width**-0.5))
         self.proj_out = nn.Linear(cfg.width, cfg.patch_size**2 * (cfg.out_channels or cfg.in_channels))
 
     def forward(
@@ -56,9 +56,11 @@ class StepVideoTransformer(nn.Module):
             fps: Frames per second; only read with `use_additional_conditions`.
 
         Raises:
-            ShapeError: If the latents do not divide into patches, or text and mask do not fit the model.
+            ShapeError: If the latents do not divide into patches, or times, text, mask or frame rates do not fit the
+                model or the latents.
         """
         grid = self.pos_embed.grid(hidden_states)
+        self._check_conditions(len(hidden_states), timestep, encoder_hidden_states, encoder_hidden_states_2, fps)
         tokens = self.pos_embed(hidden_states)
         modulation, embedded = self.adaln_single(timestep, grid, fps, tokens.dtype)
         text = self.embed_text(encoder_hidden_states, encoder_hidden_states_2)
@@ -102,6 +104,21 @@ class StepVideoTransformer(nn.Module):
         shift, scale = (self.scale_shift_table + embedded[:, None]).chunk(2, dim=1)
         return self.proj_out(self.norm_out(tokens) * (1 + scale) + shift)
 
+    def _check_conditions(
+        self, batch: int, timestep: Tensor, llm_states: Tensor, clip_states: Tensor | None, fps: Tensor | None
+    ) -> None:
+        for name, values in (("timestep", timestep), ("fps", fps)):
+            if values is not None and values.shape not in ((batch,), (1,)):
+                raise ShapeError(f"{name} must have shape ({batch},), one value per sample, got {tuple(values.shape)}")
+        widths = (self.cfg.llm_channels, self.cfg.clip_channels)
+        names = ("encoder_hidden_states", "encoder_hidden_states_2")
+        for name, states, width in zip(names, (llm_states, clip_states), widths, strict=True):
+            # Without a CLIP branch there is no width to compare with: `embed_text` says so.
+            if states is None or width is None:
+                continue
+            if states.ndim != 3 or (len(states), states.shape[-1]) != (batch, width):
+                raise ShapeError(f"{name} must have shape ({batch}, words, {width}), got {tuple(states.shape)}")
+
     def _rope(self, grid: tuple[int, int, int], tokens: Tensor) -> Rope:
         angle_dtype = tokens.dtype if self.cfg.compat == "upstream" else torch.float32
         return rope_tables(grid, self.cfg.rope_split, angle_dtype=angle_dtype, device=tokens.device)
@@ -134,9 +151,12 @@ class PatchEmbedding(nn.Module):
 
     def grid(self, latents: Float[Tensor, "batch frames channels height width"]) -> tuple[int, int, int]:
         """Tokens along (t, y, x)."""
-        _, frames, channels, height, width = latents.shape
-        if channels != self.proj.in_channels:
-            raise ShapeError(f"latents must have {self.proj.in_channels} channels, got shape {tuple(latents.shape)}")
+        if latents.ndim != 5 or latents.shape[2] != self.proj.in_channels:
+            raise ShapeError(
+                f"latents must have shape (batch, frames, {self.proj.in_channels}, height, width), "
+                f"got {tuple(latents.shape)}"
+            )
+        frames, _, height, width = latents.shape[1:]
         if height % self.patch_size or width % self.patch_size:
             raise ShapeError(f"latent height and width must be multiples of {self.patch_size}, got {height}x{width}")
         return frames, height // self.patch_size, width // self.patch_size

@@ -36,10 +36,11 @@ class VideoVAE(nn.Module):
     def encode(self, clips: Clips) -> DiagonalGaussian:
         """Distribution of the latents (b, f, z, h, w) of clips (b, t, 3, 16h, 16w) in [-1, 1].
 
-        The clips may have any dtype and be on any device: each chunk goes to where the weights are.
+        The clips may have any floating dtype and be on any device: each chunk goes to where the weights are.
 
         Raises:
-            ShapeError: For sides that are not multiples of 16, or a number of frames that has no latents.
+            ShapeError: For sides that are not multiples of 16, a number of frames that has no latents, or whole numbers
+                in place of colours from -1 to 1.
         """
         self._check_clips(clips)
         chunks = clips.split(FRAMES_PER_CHUNK, dim=1)
@@ -60,7 +61,7 @@ class VideoVAE(nn.Module):
         Raises:
             ShapeError: For latents of another layout or number of channels.
         """
-        if latents.ndim != 5 or latents.shape[1] == 0 or latents.shape[2] != self.cfg.z_channels:
+        if latents.ndim != 5 or 0 in latents.shape or latents.shape[2] != self.cfg.z_channels:
             raise ShapeError(
                 f"latents must have shape (batch, frames >= 1, {self.cfg.z_channels}, height, width), "
                 f"got {tuple(latents.shape)}"
@@ -82,8 +83,13 @@ class VideoVAE(nn.Module):
         return self.decode(posterior.sample(generator)), posterior
 
     def _check_clips(self, clips: Tensor) -> None:
-        if clips.ndim != 5 or clips.shape[2] != 3:
+        if clips.ndim != 5 or clips.shape[2] != 3 or not len(clips):
             raise ShapeError(f"clips must have shape (batch, time, 3, height, width), got {tuple(clips.shape)}")
+        if not clips.is_floating_point():
+            raise ShapeError(
+                f"clips must be floating-point numbers from -1 to 1, got {clips.dtype}",
+                hint="pixels from 0 to 255 become clips by pixels / 127.5 - 1",
+            )
         frames, _, height, width = clips.shape[1:]
         if height % SPATIAL_FACTOR or width % SPATIAL_FACTOR or not height or not width:
             raise ShapeError(

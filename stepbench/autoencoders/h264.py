@@ -45,7 +45,11 @@ class H264:
         )
 
     def resolve(self, settings: Settings) -> dict[str, Any]:
-        """Settings with defaults filled in, and the rate factor under `crf`."""
+        """Settings with defaults filled in, and the rate factor under `crf`.
+
+        Raises:
+            UsageError: An unknown setting, or a value that the codec does not take.
+        """
         refuse_unknown_settings(self.card.name, settings, [name for name in self._defaults if name != "crf"])
         resolved = {**self._defaults, **settings}
         for name, choices in _CHOICES.items():

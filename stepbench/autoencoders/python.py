@@ -36,7 +36,11 @@ class PythonAutoencoder:
         self.card = GeneratorCard(name=name, revision=revision, description=(inspect.getdoc(kind) or "").split("\n")[0])
 
     def resolve(self, settings: Settings) -> dict[str, Any]:
-        """Settings with the defaults of the class filled in."""
+        """Settings with the defaults of the class filled in.
+
+        Raises:
+            UsageError: An unknown setting, or one without a default that is not given.
+        """
         parameters = inspect.signature(self._kind).parameters.values()
         named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
         if not any(one.kind is one.VAR_KEYWORD for one in parameters):
@@ -52,7 +56,11 @@ class PythonAutoencoder:
         self._instance(settings)
 
     def encode(self, clip: VideoClip, settings: Settings) -> Code:
-        """What the user's `encode` makes of a clip."""
+        """What the user's `encode` makes of a clip.
+
+        Raises:
+            TypeError: It returns neither bytes nor a `Code`.
+        """
         code = self._instance(settings).encode(clip.frames, clip.fps)
         if isinstance(code, bytes):
             return Code(data=code, bits=8 * len(code))

@@ -41,7 +41,7 @@ def make_autoencoder(spec: str) -> Autoencoder:
         return _factory(family, spec)(argument)
     except StepbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"autoencoder {spec!r} cannot be loaded: {type(error).__name__}: {error}", hint="--debug shows where"
         ) from error
@@ -56,9 +56,8 @@ def _factory(family: str, spec: str) -> Callable[[str], Autoencoder]:
         return plugins[family].load()
     known = sorted({*FAMILIES, *plugins})
     close = difflib.get_close_matches(family, known, n=2) or known
-    raise UsageError(
-        f"no autoencoder family {family!r} in {spec!r}", hint=f"write one of {', '.join(close)}, then a colon"
-    )
+    offered = " or ".join(f"{name}:..." for name in close)
+    raise UsageError(f"no autoencoder family {family!r} in {spec!r}", hint=f"write {offered}")
 
 
 def _plugins() -> dict[str, EntryPoint]:

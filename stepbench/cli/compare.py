@@ -98,6 +98,8 @@ def print_comparison(run_a: Run, run_b: Run, comparison: Comparison) -> None:
         + ("Benjamini-Hochberg" if comparison.by else "Holm")
         + "; detectable: the smallest true difference found with 80 % power"
     )
+    if comparison.too_few():
+        note(comparison.too_few())
     for row in comparison.table().to_dict("records"):
         if isinstance(row.get("method"), str):
             note(f"{row['metric']}: interval and p from {row['method']}")

@@ -19,8 +19,12 @@ def print_estimate(
     suite: str,
     selection: dict[str, Any],
     *,
+    metrics: list[str] | None,
+    reference: Path | None,
     out: Path,
+    run_id: str | None,
     workers: int,
+    shard: tuple[int, int] | None,
     gpus_per_model: int | None,
     parallel: ParallelOptions,
     json: bool,
@@ -36,12 +40,14 @@ def print_estimate(
 
     degrees = parallel.planned()
     require_gpus(gpus_per_model, degrees.processes if degrees else 1)
+    api.check_run_id(run_id)
     made = api.planning_generator(generator, degrees)
     plan = api.plan(made, load_suite(suite), **selection)
-    expected = estimate(plan, made, runs=out, workers=workers)
+    api.check_metrics(plan, metrics, reference)
+    expected = estimate(plan, made, runs=out, workers=workers, shard=shard)
     record = {
-        "run_id": api.default_run_id(plan, made),
-        "samples": len(plan.samples),
+        "run_id": run_id or api.default_run_id(plan, made),
+        "samples": expected["samples"],
         "prompts": len({sample.prompt.id for sample in plan.samples}),
         "seeds": len(selection["seeds"]),
         **expected,
@@ -52,7 +58,9 @@ def print_estimate(
     if json:
         print_records([record])
         return ExitCode.OK
-    print(f"{record['samples']} samples ({record['prompts']} prompts x {record['seeds']} seeds) as {record['run_id']}")
+    part = f", shard {shard[0]}/{shard[1]}" if shard else ""
+    plan_size = f"{record['prompts']} prompts x {record['seeds']} seeds{part}"
+    print(f"{record['samples']} samples ({plan_size}) as {record['run_id']}")
     hours = record["hours"]
     print(f"time: {f'{hours:.2f} h' if hours is not None else 'unknown'} ({record['hours_from']})")
     print(f"disk: {record['disk_bytes'] / 1e9:.3f} GB ({record['disk_from']})")

@@ -46,7 +46,8 @@ def list_command(
     elif kind == "metrics":
         _print_metrics(rows)
     elif rows:
-        print_table(rows, list(rows[0]))
+        # A broken run has few columns.
+        print_table(rows, list(max(rows, key=len)))
     else:
         note(f"no {kind} here")
     return ExitCode.OK

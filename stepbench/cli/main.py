@@ -18,6 +18,7 @@ import cyclopts
 from cyclopts.config import Dict, Env
 
 from stepbench import __version__
+from stepbench.cli.streams import outlasting_readers
 from stepbench.errors import ExitCode, StepbenchError
 
 COMMANDS = {
@@ -75,6 +76,11 @@ def build_app(config: Path | None = None) -> cyclopts.App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `stepbench` command; ends the process with a documented exit code."""
+    with outlasting_readers():
+        _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> NoReturn:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
@@ -90,10 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _complain("interrupted; what is done is saved, the same command continues")
         _end(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (such as `head`) has seen enough; Python must not complain at exit about the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _end(ExitCode.OK)
     except Exception as error:
         if debug:
             raise
@@ -117,8 +119,9 @@ def _call(tokens: list[str]) -> int:
         command = f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""
         _complain(f"{error}\n  hint: `stepbench {command}--help` lists what can be given")
         return ExitCode.USAGE
-    # Here a reader that has gone away is still an error that `main` can meet.
-    sys.stdout.flush()
+    if sys.stdout:
+        # Here output that cannot be written is still an error that `main` can meet.
+        sys.stdout.flush()
     return result if isinstance(result, int) else ExitCode.OK
 
 

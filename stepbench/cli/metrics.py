@@ -36,6 +36,8 @@ def selftest(*, metrics: Metrics = None, clips: int = 6, json: Json = False) -> 
     if clips < 3:
         raise UsageError(f"a self-test needs at least 3 clips, one per level of the world, got {clips}")
     answers = _answers(split_names(metrics), clips)
+    if not answers:
+        raise NothingSelectedError("no metric is asked for", hint="name some, or leave --metrics out for all of them")
     if json:
         print_records({**asdict(answer), "verdict": answer.verdict} for answer in answers)
     else:
@@ -83,12 +85,13 @@ def vbench(source: Path, /, *, json: Json = False) -> int:
     Args:
         source: Run folder, VBench's results file, or a JSON file such as {"dynamic_degree": 0.4}.
     """
-    from stepbench.vbench_score import read_values, table, vbench_score
+    from stepbench.vbench_score import OF_METRIC, read_values, table, vbench_score
 
     values = read_values(source)
     if not values:
         raise NothingSelectedError(
-            f"{source} has no value of a VBench dimension", hint="score the run with vbench_flicker, dynamic_degree ..."
+            f"{source} has no value of a VBench dimension",
+            hint=f"score the run with {', '.join(OF_METRIC)}, or aesthetic_quality(profile=vbench)",
         )
     score = vbench_score(values)
     if json:

@@ -34,6 +34,13 @@ _NAME = re.compile(r"(?:\"[^\"]*\"|\((?:\"[^\"]*\"|[^()\"])*\)|[^,])+")
 """Commas within brackets or quotes separate nothing."""
 
 
+_SEED = re.compile(r"[0-9]{1,1000}")
+"""The plan says how large a seed may be; Python turns no endless row of digits into a number."""
+
+MOST_SEEDS = 1_000_000
+"""Seeds per prompt; more are a slip of the pen, and would fill the memory before anything said so."""
+
+
 def split_names(values: list[str] | None) -> list[str] | None:
     """`["a,b(c=1, d=2)", "e"]` as `["a", "b(c=1, d=2)", "e"]`; None stays None."""
     if values is None:
@@ -45,14 +52,18 @@ def parse_seeds(text: str) -> list[int]:
     """`0..3` as 0, 1, 2, 3 (both ends in), `5` as 5, and both by commas: `0..2,7`.
 
     Raises:
-        UsageError: Anything else.
+        UsageError: Anything else, or more than `MOST_SEEDS`.
     """
     seeds: list[int] = []
     for part in text.split(","):
         first, dots, last = part.strip().partition("..")
-        if not first.isdecimal() or (dots and not last.isdecimal()) or (dots and int(last) < int(first)):
-            raise UsageError(f"seeds must look like 0..3 or 0,2,5, got {text!r}", hint="0..3 means 0, 1, 2 and 3")
-        seeds += range(int(first), int(last) + 1) if dots else [int(first)]
+        numbers = _SEED.fullmatch(first) and (not dots or _SEED.fullmatch(last))
+        if not numbers or (dots and int(last) < int(first)):
+            raise UsageError(f"seeds must look like 0..3 or 0,2,5, got {text!r:.200}", hint="0..3 means 0, 1, 2 and 3")
+        end = int(last) if dots else int(first)
+        if len(seeds) + end - int(first) >= MOST_SEEDS:
+            raise UsageError(f"at most {MOST_SEEDS:,} seeds per prompt, got {text!r:.200}", hint="write --seeds 0..3")
+        seeds += range(int(first), end + 1)
     return seeds
 
 

@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_SHOWN = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421, 0x9B: 0x241B}
+"""Control characters as their pictures: a prompt that holds some must not steer the reader's terminal."""
+
 
 def note(text: str) -> None:
     """A line for people, on stderr."""
@@ -52,14 +55,21 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """`[low, high]` in three digits, or an empty text where there is none."""
-    return f"[{number(low, 3)}, {number(high, 3)}]" if number(low) and number(high) else ""
+    """`[low, high]`, or an empty text where there is none.
+
+    Three digits, and more where the interval is narrow: its ends must not be rounded past the mean that they hold.
+    """
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    size, width = max(abs(low), abs(high)), high - low
+    more = math.ceil(math.log10(size / width)) if 0 < width < size < math.inf else 0
+    return f"[{number(low, min(3 + more, 10))}, {number(high, min(3 + more, 10))}]"
 
 
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value).translate(_SHOWN)
 
 
 def _plain(value: Any) -> Any:

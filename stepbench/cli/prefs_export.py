@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from stepbench.cli.options import Json
 from stepbench.cli.output import note, print_records
-from stepbench.errors import ExitCode
+from stepbench.errors import ExitCode, UsageError
 
 Format = Literal["dpo", "trl", "videoalign", "arena", "labelstudio", "argilla", "csv", "parquet"]
 ForTraining = Parameter(group="Preferences for training (dpo, trl)")
@@ -57,14 +57,20 @@ def export(
         copy_clips: Copy the clips into the folder, so that it can travel; trl always does.
     """
     from stepbench.preferences.study_tables import read_tables
+    from stepbench.runs.journal import saving
 
+    for folder in runs or []:
+        if not folder.is_dir():
+            raise UsageError(f"--runs {folder} is no folder", hint="a folder of runs, or one run")
     tables = read_tables(study)
     if to not in ("dpo", "trl"):
         from stepbench.preferences.formats.exchange import write_votes
 
-        written = write_votes(tables, out, to, url_prefix=url_prefix)
+        with saving(out):
+            written = write_votes(tables, out, to, url_prefix=url_prefix)
         if json:
-            print_records([{"file": str(out), "judgements": written.judgements, "of": written.of}])
+            facts = {"judgements": written.judgements, "of": written.of, "simulated": written.simulated}
+            print_records([{"file": str(out)} | facts])
         for text in written.notes:
             note(text)
         note(f"{out}: {written.judgements} of {written.of} judgements")
@@ -75,24 +81,25 @@ def export(
     from stepbench.preferences.dpo.rules import PairRules
     from stepbench.preferences.dpo.splits import SplitShares
 
-    exported = export_preferences(
-        PreferenceSource(
-            votes=tables.votes, facts=tables.facts, clips=ClipFinder(tables.folder, runs or [Path("runs")])
-        ),
-        out,
-        rules=PairRules(
-            dimension=dimension,
-            min_votes=min_votes,
-            min_margin=min_margin,
-            max_pairs_per_prompt=max_pairs_per_prompt,
-            same_generator=same_generator,
-            people_only=people_only,
-        ),
-        shares=SplitShares(val=val, test=test),
-        evaluation=evaluation_texts(evaluation_suite),
-        copy=copy_clips or to == "trl",
-        dataset_card=to == "trl",
-    )
+    with saving(out):
+        exported = export_preferences(
+            PreferenceSource(
+                votes=tables.votes, facts=tables.facts, clips=ClipFinder(tables.folder, runs or [Path("runs")])
+            ),
+            out,
+            rules=PairRules(
+                dimension=dimension,
+                min_votes=min_votes,
+                min_margin=min_margin,
+                max_pairs_per_prompt=max_pairs_per_prompt,
+                same_generator=same_generator,
+                people_only=people_only,
+            ),
+            shares=SplitShares(val=val, test=test),
+            evaluation=evaluation_texts(evaluation_suite),
+            copy=copy_clips or to == "trl",
+            dataset_card=to == "trl",
+        )
     if json:
         print_records([exported.content])
     for text in exported.lines():

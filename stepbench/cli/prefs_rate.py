@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from stepbench.cli.options import Json
 from stepbench.cli.output import print_records
-from stepbench.errors import ExitCode
+from stepbench.errors import ExitCode, UsageError
 
 
 def rate(
@@ -27,7 +27,7 @@ def rate(
 
     Args:
         study: Folder, SQLite file or URL of a study, or a file of votes (.csv, .parquet).
-        draws: Random draws behind ranks and the intervals of agreement.
+        draws: Random draws behind ranks and P(best).
         level: Coverage of all intervals.
         seed: Of the random draws.
         annotators: Print a table of wins, ties and losses per annotator and category, too.
@@ -38,6 +38,8 @@ def rate(
     from stepbench.preferences.ratings.study_ratings import rate_study
     from stepbench.preferences.study_tables import read_tables
 
+    if seed < 0:
+        raise UsageError(f"--seed must be at least 0, got {seed}")
     tables = read_tables(study)
     rng = np.random.default_rng(seed)
     ratings = rate_study(tables.votes, rng=rng, anchors=tables.anchors, draws=draws, level=level)

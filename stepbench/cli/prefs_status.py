@@ -42,6 +42,7 @@ def status(study: Path, /, *, json: Json = False) -> int:
         planned = ", ".join(f"{count} {kind}" for kind, count in progress.pairs.items() if count)
         print(f"study {about['study_id']}, protocol {about['protocol']} ({about['protocol_sha256'][:12]})")
         print(f"pairs: {planned or 'none planned'}")
+        mark = " (SIMULATED VOTES)" if progress.simulated else ""
         simulated = f", of which {progress.standing_simulated} SIMULATED" if progress.standing_simulated else ""
         print(f"votes: {progress.standing} of {progress.wanted} on real pairs{simulated}; {progress.left} missing")
         print(f"now with annotators: {progress.leased}; skips: {progress.skipped}")
@@ -51,11 +52,13 @@ def status(study: Path, /, *, json: Json = False) -> int:
         for row in plain["win_rates"]:
             row["always-valid interval"] = interval(row["low"], row["high"])
         print_table(
-            plain["agreement"], ["dimension", "level", "alpha", "interval", "ratings", "items"], title="Agreement"
+            plain["agreement"],
+            ["dimension", "level", "alpha", "interval", "ratings", "items"],
+            title=f"Agreement{mark}",
         )
-        print_table(plain["quality"], [*QUALITY, *TIMES], title="Annotators")
+        print_table(plain["quality"], [*QUALITY, *TIMES], title=f"Annotators{mark}")
         columns = ["model_1", "model_2", "prompts", "win_rate", "always-valid interval", "p", "decided"]
         if plain["win_rates"]:
-            print_table(plain["win_rates"], columns, title="Win rate of model_1 so far")
+            print_table(plain["win_rates"], columns, title=f"Win rate of model_1 so far{mark}")
     note(f"{progress.annotators} annotators, {progress.simulated} simulated, {progress.excluded} excluded by rule")
     return ExitCode.OK

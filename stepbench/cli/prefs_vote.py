@@ -41,6 +41,8 @@ def vote(
     from stepbench.preferences import Study
 
     with Study.open(study) as opened:
+        if assignment is None and vote_id is not None:
+            assignment = opened.voted_on(vote_id)  # The command repeated must not vote on the pair that came next.
         if assignment is None:
             shown = opened.next_pair(annotator)
             if shown is None:

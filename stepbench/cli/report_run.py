@@ -44,7 +44,11 @@ def report_run(run: Run, *, json: bool, shard: tuple[int, int] | None = None) ->
         note(_about_set(row))
     if status == "complete":
         return ExitCode.OK
-    _note_errors(run, _errors(run, {key for key, _, _ in run.planned}))
+    if counts["missing"]:
+        note(f"incomplete: {counts['missing']} samples were not tried yet; `stepbench run` or their shards make them")
+    errors = _errors(run, {key for key, _, _ in run.planned})
+    if errors or not counts["missing"]:
+        _note_errors(run, errors)
     _note_unscored(summary, run)
     return ExitCode.INCOMPLETE
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
 from stepbench.errors import EnvironmentUnfitError, StepbenchError, UsageError
-from stepbench.executors.protocol import Lost, Stage, Task, Worker, attempt
+from stepbench.executors.protocol import AskedToEnd, Lost, Stage, Task, Worker, attempt
 
 MAX_START_FAILURES = 3
 GRACE_SECONDS = 1.0
@@ -245,7 +245,7 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker], parent: in
 
 
 def _leave(signal_number: int, _: object) -> None:
-    sys.exit(128 + signal_number)
+    raise AskedToEnd(128 + signal_number)
 
 
 def _die_with(parent: int) -> None:

@@ -36,6 +36,10 @@ class Broken:
     result: Any
 
 
+class AskedToEnd(SystemExit):
+    """A worker process is told to end. Any other `SystemExit` is a slip of the code that does the task."""
+
+
 class Executor(Protocol):
     """Where tasks are run. It decides on places and times, never on results."""
 
@@ -70,5 +74,7 @@ def attempt(worker: Worker, task: Any) -> Any:
     """The result of one task, or a `Lost` that says what the worker raised."""
     try:
         return worker(task)
-    except Exception as error:  # noqa: BLE001 - a lost task is recorded, the rest goes on
+    except AskedToEnd:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a lost task is recorded, the rest goes on
         return Lost(f"{type(error).__name__}: {error}")

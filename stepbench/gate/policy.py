@@ -91,7 +91,10 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="write --policy gate.toml") from error
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="a policy is a TOML file with a table [metrics.NAME] and its margin for each metric; see docs/gate.md",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not TOML: {error}", hint="mend the line named above") from error
 

@@ -52,7 +52,11 @@ class CommandGenerator:
         )
 
     def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
-        """All settings pass; those the template names must be there."""
+        """All settings pass; those the template names must be there.
+
+        Raises:
+            UsageError: The template names a setting that is not given.
+        """
         missing = self._fields - {*_BUILT_IN, *settings}
         if missing:
             name = sorted(missing)[0]

@@ -38,7 +38,11 @@ class PythonGenerator:
         )
 
     def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
-        """Settings with the function's own defaults filled in."""
+        """Settings with the function's own defaults filled in.
+
+        Raises:
+            UsageError: An unknown setting, one without a default that is not given, or an impossible `fps`.
+        """
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in self._parameters.values())
         # The first parameter takes the prompt, whatever its name.
         named = {

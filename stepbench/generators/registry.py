@@ -44,7 +44,7 @@ def make_generator(spec: str) -> Generator:
         return _factory(family, spec)(argument)
     except StepbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"generator {spec!r} cannot be loaded: {type(error).__name__}: {error}", hint="--debug shows where"
         ) from error
@@ -59,9 +59,8 @@ def _factory(family: str, spec: str) -> Callable[[str], Generator]:
         return plugins[family].load()
     known = sorted({*FAMILIES, *plugins})
     close = difflib.get_close_matches(family, known, n=2) or known
-    raise UsageError(
-        f"no generator family {family!r} in {spec!r}", hint=f"write one of {', '.join(close)}, then a colon"
-    )
+    offered = " or ".join(f"{name}:..." for name in close)
+    raise UsageError(f"no generator family {family!r} in {spec!r}", hint=f"write {offered}")
 
 
 def _plugins() -> dict:

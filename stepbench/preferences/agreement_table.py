@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stepbench.preferences.protocol import Protocol
-from stepbench.preferences.ratings.vote_agreement import clip_names, turned
+from stepbench.preferences.ratings.vote_agreement import clip_items, judgement_matrix, pair_items
 from stepbench.stats import agreement_interval, krippendorff_alpha
 
 AGREEMENT_COLUMNS = ("dimension", "form", "level", "alpha", "low", "high", "ratings", "items", "annotators", "method")
@@ -29,8 +29,8 @@ def agreement_table(
 
     Returns:
         One row per question. Pairwise answers are categories (nominal): which clip, tie, or both bad, whatever side it
-        stood on. Ratings are ranks (ordinal) of one clip of one pair. `items` counts what two or more annotators
-        judged; alpha is NaN where there is none.
+        stood on. Ratings are ranks (ordinal) of one clip, in whichever pairs it was shown. `items` counts what two or
+        more annotators judged; alpha is NaN where there is none.
     """
     table: Table = votes
     counted = table[(table["kind"] == "real") & table["excluded"].isna() & (table["winner"] != "skip")]
@@ -38,9 +38,8 @@ def agreement_table(
     for question in protocol.questions:
         own = counted[counted["dimension"] == question.id]
         pairwise = question.form == "pairwise"
-        item, value = _pairwise(own) if pairwise else _ratings(own)
+        matrix = judgement_matrix(pair_items(own) if pairwise else clip_items(own))
         level = "nominal" if pairwise else "ordinal"
-        matrix = _matrix(own["annotator"], item, value)
         found = agreement_interval(matrix, rng=rng, coefficient=partial(krippendorff_alpha, level=level), draws=draws)
         rows.append(
             {
@@ -57,30 +56,3 @@ def agreement_table(
             }
         )
     return pd.DataFrame(rows, columns=list(AGREEMENT_COLUMNS))
-
-
-def _pairwise(votes: Table) -> tuple[Table, Table]:
-    """Item and code of pairwise answers: which clip (1, 2), a tie (0), both bad (-1)."""
-    left, right = (np.where(_turned(votes), *codes) for codes in ((2.0, 1.0), (1.0, 2.0)))
-    is_a, is_b, tied = (votes["winner"] == winner for winner in ("a", "b", "tie"))
-    return votes["pair_id"], pd.Series(np.select([is_a, is_b, tied], [left, right, 0.0], -1.0), index=votes.index)
-
-
-def _ratings(votes: Table) -> tuple[Table, Table]:
-    """Item and value of ratings: an item is one clip of a pair."""
-    first = (votes["rated_clip"] == "a") != _turned(votes)
-    return votes["pair_id"] + np.where(first, "/1", "/2"), votes["rating"]
-
-
-def _turned(votes: Table) -> Table:
-    """Whether the clip that this module calls 1 stands on the right."""
-    return turned(votes["pair_id"], clip_names(votes, "a"), clip_names(votes, "b"))
-
-
-def _matrix(annotator: Table, item: Table, value: Table) -> np.ndarray:
-    """Shape (annotators, items), NaN where an annotator did not judge."""
-    rows, people = pd.factorize(annotator)
-    columns, items = pd.factorize(item)
-    matrix = np.full((len(people), len(items)), np.nan)
-    matrix[rows, columns] = value.to_numpy(dtype=float)
-    return matrix

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepbench.canonical import sha256_json
+from stepbench.preferences.database import storable
 from stepbench.preferences.errors import VoteRefusedError
 from stepbench.preferences.protocol import RATINGS, Protocol
 from stepbench.preferences.records import OVERALL
@@ -145,6 +146,8 @@ def _comment(protocol: Protocol, comment: str | None) -> str:
         raise VoteRefusedError(
             f"protocol {protocol.name} takes no comments", hint="set free_text = true before the study begins"
         )
+    if not storable(comment):
+        raise VoteRefusedError("a comment cannot hold a NUL or half a surrogate pair", hint="leave it out")
     if len(comment) > LONGEST_COMMENT:
         raise VoteRefusedError(f"a comment has at most {LONGEST_COMMENT} characters, got {len(comment)}")
     return comment

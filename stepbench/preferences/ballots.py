@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -67,14 +68,17 @@ def cast(
     row = _assignment(connection, ballot.assignment_id, annotator)
     if known is not None:
         return _receipt(row, ballot.vote_id, known.submitted_at, stored=False)
-    started = row.started_at if ballot.started_at is None else ballot.started_at
     submitted = now if ballot.submitted_at is None else ballot.submitted_at
+    # A clock that was set back in between, or another server's, must not cost a vote.
+    started = min(row.started_at, submitted) if ballot.started_at is None else ballot.started_at
     _check_times(ballot, started, submitted)
     last = _last(connection, ballot.assignment_id)
     _check_standing(row, last, ballot, protocol, now)
     state = "skipped" if ballot.answers.skipped else "voted"
-    if state == "voted" and row.state != "voted" and not (row.state == "open" and row.leased_until > now):
-        _check_room(connection, row, now)
+    if state == "voted" and row.state != "voted":
+        # Whose clock differs may have given away a place that is held by this clock: votes of others always count.
+        held = row.state == "open" and row.leased_until > now
+        _check_room(connection, row, math.inf if held else now)
     _append(connection, ballot, last, started, submitted)
     own = _ASSIGNMENT.assignment_id == ballot.assignment_id
     connection.execute(update(schema.assignment).where(own).values(state=state))
@@ -90,12 +94,15 @@ def undo_last(connection: Connection, protocol: Protocol, annotator: Annotator, 
     Raises:
         VoteRefusedError: There is no vote, or the time for taking it back is over.
     """
+    # Clocks step, so the time alone does not tell which row of an assignment stands.
+    superseded = select(_VOTE.supersedes).where(_VOTE.supersedes.is_not(None))
     query = (
         select(schema.vote, _ASSIGNMENT.pair_id, _ASSIGNMENT.state, schema.pair.c.target_votes)
         .join(schema.assignment, _ASSIGNMENT.assignment_id == _VOTE.assignment_id)
         .join(schema.pair)
         .where(_ASSIGNMENT.annotator_id == annotator.id, _ASSIGNMENT.state != "open")
-        .order_by(_VOTE.submitted_at.desc(), _ASSIGNMENT.number.desc(), _VOTE.sequence.desc())
+        .where(_VOTE.vote_id.not_in(superseded))
+        .order_by(_VOTE.submitted_at.desc(), _ASSIGNMENT.number.desc())
     )
     last = connection.execute(query).first()
     if last is None:
@@ -144,8 +151,8 @@ def _check_times(ballot: Ballot, started: float, submitted: float) -> None:
             f"a vote cannot be given before its pair was shown: started {iso(started)}, submitted {iso(submitted)}"
         )
     for name, value in (("watch_a_s", ballot.watch_a_s), ("watch_b_s", ballot.watch_b_s)):
-        if value is not None and not 0 <= value < math.inf:
-            raise VoteRefusedError(f"{name} is a number of seconds from 0, got {value}")
+        if value is not None and not (isinstance(value, Real) and 0 <= float(value) < math.inf):
+            raise VoteRefusedError(f"{name} is a number of seconds from 0, got {value!r}")
 
 
 def _check_standing(row: Row[Any], last: Row[Any] | None, ballot: Ballot, protocol: Protocol, now: float) -> None:
@@ -214,6 +221,12 @@ def _receipt(row: Row[Any], vote_id: str, submitted: float, *, stored: bool) -> 
         submitted_at=iso(submitted),
         expected=expected,
     )
+
+
+def assignment_of(connection: Connection, vote_id: str) -> str | None:
+    """The assignment on which the vote of this id was given; None where there is no such vote."""
+    known = connection.execute(_KNOWN, {"id": vote_id}).one_or_none()
+    return None if known is None else known.assignment_id
 
 
 def votes_since(connection: Connection, annotator: Annotator, since: float) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -88,6 +88,11 @@ def _address(file: Path) -> str:
     return os.environ[variable]
 
 
+def storable(text: str) -> bool:
+    """Whether either database can hold a text: PostgreSQL takes no NUL, and no encoding half a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
 class Database:
     """Connections to one study's database; may be shared by threads.
 
@@ -148,6 +153,13 @@ class Database:
             raise StudyBusyError(
                 f"the study's database {self.location.url!r} cannot be used now: {said}",
                 hint="nothing was stored; try the same again",
+            ) from error
+        except DatabaseError as error:
+            # What is more special, such as a broken constraint, is a fault of ours.
+            if type(error) is not DatabaseError:
+                raise
+            raise StudyError(
+                f"{self.location.url!r} is no database of a study: {error.orig}", hint="restore it from a copy"
             ) from error
 
     def close(self) -> None:

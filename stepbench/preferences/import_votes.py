@@ -53,7 +53,7 @@ def import_votes(place: str | Path, file: Path, form: Format, *, protocol: str |
         return _imported(votes, len(votes))
     if _exists(place):
         with Study.open(place) as study:
-            votes = read_votes(file, form, study.pairs())
+            votes = read_votes(file, form, study.pairs(), study.votes())
             new_pairs = [] if form in BLIND else _new_pairs(study, votes, file)
             return _imported(votes, store_votes(study, votes, new_pairs))
     votes = read_votes(file, form)

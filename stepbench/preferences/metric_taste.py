@@ -27,9 +27,12 @@ def metric_utilities(
         (pair id, "1" or "2") -> utility.
 
     Raises:
-        UsageError: The metric was not scored in a run, has no direction, or its ids differ between runs.
+        UsageError: The metric was not scored in a run, has no direction, or its ids differ between runs; a sharpness
+            that is not finite.
         NothingSelectedError: A pair has no score; names it.
     """
+    if not math.isfinite(sharpness):
+        raise UsageError(f"sharpness must be finite, got {sharpness}")
     scores = {run.name: _scores(run, metric) for run in runs}
     if len({metric_id for metric_id, _ in scores.values()}) > 1:
         listed = ", ".join(f"{name}: {metric_id}" for name, (metric_id, _) in scores.items())

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stepbench.preferences.protocol import Protocol
+from stepbench.preferences.ratings.counting import prompt_units
 from stepbench.stats import win_rate_monitor
 
 MONITOR_COLUMNS = ("model_1", "model_2", "prompts", "win_rate", "low", "high", "p", "decided")
@@ -18,7 +19,8 @@ def win_rates(votes: pd.DataFrame, pairs: pd.DataFrame, protocol: Protocol, *, l
     """The win rate of every two models so far, with bounds that hold however often one looks.
 
     One outcome per prompt: the mean over its votes (1 a win of model_1, 0 a loss, 0.5 a tie or both bad), in the order
-    in which prompts were completed. A prompt waits until all its pairs of the two models have their votes.
+    in which prompts were completed. A prompt waits until all its pairs of the two models have their votes; translations
+    of one prompt are one.
 
     Args:
         votes: `Study.votes`; those of excluded annotators, gold pairs, repeats, skips and two clips of one
@@ -33,6 +35,7 @@ def win_rates(votes: pd.DataFrame, pairs: pd.DataFrame, protocol: Protocol, *, l
     main, table, planned = protocol.main_question, _any(votes), _any(pairs)
     if main is None:
         return pd.DataFrame(columns=list(MONITOR_COLUMNS))
+    table, planned = (frame.assign(prompt_id=prompt_units(frame)) for frame in (table, planned))
     planned = planned[planned["kind"] == "real"]
     lacking = planned[(planned["votes"] < planned["target_votes"]).fillna(False).astype(bool)]
     waiting = {_key(*row) for row in zip(lacking["prompt_id"], lacking["model_1"], lacking["model_2"], strict=True)}

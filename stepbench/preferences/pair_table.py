@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from stepbench.canonical import sha256_json
+from stepbench.preferences.database import storable
 from stepbench.preferences.errors import StudyError
 from stepbench.preferences.records import KINDS, Pair
 
@@ -32,6 +33,8 @@ def read_pairs(table: pd.DataFrame | Iterable[Mapping[str, Any] | Pair]) -> list
         StudyError: A column that is missing or unknown, a value of the wrong kind, the same id twice; names the row.
     """
     rows = _rows(table)
+    for number, row in enumerate(rows):
+        _check_texts(number, vars(row) if isinstance(row, Pair) else row)
     pairs = [row if isinstance(row, Pair) else _pair(number, row) for number, row in enumerate(rows)]
     seen: dict[str, int] = {}
     for number, pair in enumerate(pairs):
@@ -96,7 +99,18 @@ def _value(number: int, field: str, value: Any) -> Any:
         return float(value)
     if value != int(value):
         raise StudyError(f"pair {number}: {field} must be a whole number, got {value!r}")
+    if abs(value) >= (2**63 if stem == "seed" else 2**31):
+        raise StudyError(f"pair {number}: {field} is too large to be stored, got {value!r}")
     return int(value)
+
+
+def _check_texts(number: int, row: Mapping[str, Any]) -> None:
+    for name, value in row.items():
+        if isinstance(value, str) and not storable(value):
+            raise StudyError(
+                f"pair {number}: {name} cannot hold a NUL or half a surrogate pair, got {value[:80]!r}",
+                hint="no database stores it; correct the text",
+            )
 
 
 def _check(number: int, pair: Pair) -> None:

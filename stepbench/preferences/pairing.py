@@ -38,7 +38,7 @@ def choose_balanced(candidates: Sequence[Candidate], count: int | None, rng: np.
     by_prompt, by_couple = np.zeros(prompts), np.zeros(couples)
     by_both = np.zeros((prompts, couples))
     lot, free = rng.permutation(len(candidates)), np.ones(len(candidates), dtype=bool)
-    chosen: list[Chosen] = []
+    chosen: list[int] = []
     for _ in range(wanted):
         open_ = np.flatnonzero(free)
         keys = (lot[open_], by_both[prompt, couple][open_], by_couple[couple][open_], by_prompt[prompt][open_])
@@ -47,8 +47,29 @@ def choose_balanced(candidates: Sequence[Candidate], count: int | None, rng: np.
         by_prompt[prompt[index]] += 1
         by_couple[couple[index]] += 1
         by_both[prompt[index], couple[index]] += 1
-        chosen.append(Chosen(candidates[index]))
-    return chosen
+        chosen.append(index)
+    _even_out(chosen, prompt, couple, couples, lot)
+    return [Chosen(candidates[index]) for index in chosen]
+
+
+def _even_out(chosen: list[int], prompt: np.ndarray, couple: np.ndarray, couples: int, lot: np.ndarray) -> None:
+    """Exchange candidates of one prompt, of the commonest couple for the rarest, until couples differ by at most one.
+
+    One after the other cannot see where the last ones will be missing. Complete candidates can always be evened out:
+    some prompt has the commoner couple among the chosen more often than the rarer one.
+    """
+    by_lot = np.argsort(lot)
+    while chosen:
+        counts = np.bincount(couple[chosen], minlength=couples)
+        if counts.max() - counts.min() <= 1:
+            return
+        taken = np.isin(by_lot, chosen)
+        rare = by_lot[~taken & np.isin(couple[by_lot], np.flatnonzero(counts == counts.min()))]
+        common = by_lot[taken & (couple[by_lot] == counts.argmax()) & np.isin(prompt[by_lot], prompt[rare])]
+        if not common.size:
+            return
+        other = rare[prompt[rare] == prompt[common[0]]][0]
+        chosen[chosen.index(int(common[0]))] = int(other)
 
 
 def choose_active(

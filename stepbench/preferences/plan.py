@@ -67,6 +67,8 @@ def plan_study(
         IncompleteError: Clips cannot be saved.
     """
     _check_pairing(study, pairing, pairs)
+    if target_votes is not None and target_votes < 1:
+        raise UsageError(f"votes per pair must be at least 1, got {target_votes}")
     clips = ClipFolder(study.folder)
     planned = study.pairs().to_dict(orient="records")
     known = {row[f"run_{side}"]: row[f"model_{side}"] for row in planned for side in ("1", "2")}
@@ -81,7 +83,7 @@ def plan_study(
         )
     rng = np.random.default_rng([study.seed, len(planned)])
     chosen = _choose(study, open_, pairing, pairs, exploration, rng)
-    wanted = target_votes or study.protocol.target_votes
+    wanted = study.protocol.target_votes if target_votes is None else target_votes
     bar = track(chosen, total=len(chosen), description="clips")
     real = [_real(one, clips, number) for number, one in enumerate(bar)]
     real = _with_targets(real, study, wanted, rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -52,20 +53,20 @@ pair = Table(
     metadata,
     Column("pair_id", String(100), primary_key=True),
     Column("kind", String(20), _one_of("kind", KINDS), nullable=False),
-    Column("prompt_id", String(200), nullable=False),
+    Column("prompt_id", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("language", String(50)),
+    Column("language", Text),
     Column("category", Text),
-    Column("pair_group", String(200)),
+    Column("pair_group", Text),
     *(
         Column(f"{name}_{number}", type_, nullable=name != "model")
         for name, type_ in {
             "model": Text(),
             "run": Text(),
-            "seed": Integer(),
-            "sample_key": String(64),
+            "seed": BigInteger(),
+            "sample_key": Text(),
             "clip": Text(),
-            "clip_sha256": String(64),
+            "clip_sha256": Text(),
             "frames": Integer(),
             "fps": Double(),
         }.items()

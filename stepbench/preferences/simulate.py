@@ -52,6 +52,8 @@ class Population:
         for name, value in {"annotator_sd": self.annotator_sd, "prompt_sd": self.prompt_sd}.items():
             if not 0 <= value < np.inf:
                 raise UsageError(f"{name} must be from 0 and finite, got {value}")
+        if not np.isfinite(self.side_bias):
+            raise UsageError(f"side_bias must be finite, got {self.side_bias}")
         if self.annotators < 1:
             raise UsageError(f"there must be at least 1 annotator, got {self.annotators}")
         if self.seed < 0:
@@ -88,6 +90,8 @@ def simulate_votes(
         UsageError: A number out of range, or a model without a strength.
     """
     population.check()
+    if max_votes is not None and max_votes < 1:
+        raise UsageError(f"max_votes must be at least 1, got {max_votes}")
     _refuse_people(study)
     pairs = {row["pair_id"]: row for row in study.pairs().to_dict(orient="records")}
     if not pairs:

@@ -15,7 +15,7 @@ from stepbench.preferences import schema
 from stepbench.preferences.answers import Answers, Judgement
 from stepbench.preferences.clock import seconds_of
 from stepbench.preferences.errors import StudyError, VoteConflictError
-from stepbench.preferences.formats.planned_pairs import is_swapped, pair_named, pairs_by_id
+from stepbench.preferences.formats.planned_pairs import is_swapped, made_by, pair_named, pairs_by_id
 from stepbench.preferences.pair_table import read_pairs
 from stepbench.preferences.planned import insert_pairs
 from stepbench.preferences.ratings.counting import Table
@@ -55,11 +55,12 @@ def store_votes(study: Study, votes: Table, new_pairs: Iterable[Mapping[str, Any
         taken = _taken(connection)
         numbers = _numbers(connection)
         for vote_id, rows in votes.groupby("vote_id", sort=False):
-            judgements = [_judgement(row) for row in rows.to_dict("records")]
             if str(vote_id) in stored:
-                if stored[str(vote_id)] != _comparable(judgements):
+                # Some formats hold a part of what was asked, and some turn all pairs the same way round.
+                if not {_told(row) for row in rows.to_dict("records")} <= stored[str(vote_id)]:
                     raise VoteConflictError(f"vote {vote_id!r} is stored with another content")
                 continue
+            judgements = [_judgement(row) for row in rows.to_dict("records")]
             first = rows.iloc[0].to_dict()
             pair = pair_named(pairs, first["pair_id"], f"vote {vote_id}")
             who = people[first["annotator"]]
@@ -134,14 +135,20 @@ def _judgement(row: Mapping[Any, Any]) -> Judgement:
     return Judgement(row["dimension"], winner=row["winner"], rating=rating, rated_clip=row["rated_clip"])
 
 
-def _comparable(judgements: list[Judgement]) -> set[tuple[Any, ...]]:
-    return {(one.dimension, one.winner, one.rating, one.rated_clip) for one in judgements}
+def _told(row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """What a judgement says about which clip, on whichever side it stood."""
+    one = _judgement(row)
+    clips: dict[Any, Any] = {side: made_by(row, side) for side in "ab"}
+    if clips["a"] == clips["b"]:
+        # A clip beside itself damaged. The files come last, since preferences for training name the lossless ones.
+        clips = {side: row[f"clip_{side}"] for side in "ab"}
+    return one.dimension, clips.get(one.winner, one.winner), one.rating, clips.get(one.rated_clip, one.rated_clip)
 
 
 def _content(votes: Table) -> dict[str, set[tuple[Any, ...]]]:
     found: dict[str, set[tuple[Any, ...]]] = {}
     for row in votes.to_dict("records"):
-        found.setdefault(str(row["vote_id"]), set()).update(_comparable([_judgement(row)]))
+        found.setdefault(str(row["vote_id"]), set()).add(_told(row))
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from stepbench.preferences import ballots, leases, people, schema, tables
 from stepbench.preferences.answers import Ratings, Winners, read_answers
 from stepbench.preferences.clock import day_start, iso, seconds_of
-from stepbench.preferences.database import Database, locate
+from stepbench.preferences.database import Database, locate, storable
 from stepbench.preferences.errors import DailyCapError, StudyError, VoteRefusedError
 from stepbench.preferences.founding import Purpose, found, name_of, read_charter
 from stepbench.preferences.pair_table import read_pairs
@@ -226,6 +226,8 @@ class Study:
         identity = str(uuid.uuid4()) if vote_id is None else str(vote_id)
         if not 0 < len(identity) <= 100:
             raise VoteRefusedError(f"a vote_id has 1 to 100 characters, got {len(identity)}")
+        if not storable(identity):
+            raise VoteRefusedError(f"a vote_id cannot hold a NUL or half a surrogate pair, got {identity!r}")
         ballot = ballots.Ballot(
             vote_id=identity,
             assignment_id=chosen,
@@ -332,6 +334,11 @@ class Study:
         with self.database.reading() as connection:
             leases.is_swapped(connection, assignment_id)
             return leases.view(connection, assignment_id)
+
+    def voted_on(self, vote_id: str) -> str | None:
+        """The assignment on which the vote of this id was given; None where there is no such vote."""
+        with self.database.reading() as connection:
+            return ballots.assignment_of(connection, vote_id)
 
     def own_progress(self, annotator: str) -> OwnProgress:
         """How far one annotator is. Kinds are not told apart, so that it gives no gold pair away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stepbench.comparison import too_few_prompts
 from stepbench.reporting.model import MetricRow, Pairing, RunFacts
 from stepbench.reporting.verdict import listed
 
@@ -90,16 +91,9 @@ def is_unfinished(run: RunFacts) -> bool:
 
 def _too_few(pairing: Pairing) -> str:
     """A sentence where not even the strongest evidence could survive the correction for the number of metrics."""
-    count = len(pairing.differences)
     most = max((row.n for row in pairing.differences), default=0)
-    # Flipping the signs of n differences gives no p below 2 / 2**n; Holm multiplies the least one by their number.
-    least = min(1.0, 2.0 ** (1 - most) * count)
-    if not most or least <= 0.05:
-        return ""
-    return (
-        f"{pairing.label}: with {most} prompts and {count} metrics no difference can pass the correction, however "
-        f"large (least adjusted p {least:.2g}); use more prompts, or fewer metrics with -m"
-    )
+    why = too_few_prompts(most, len(pairing.differences))
+    return why and f"{pairing.label}: {why}"
 
 
 def _gap(run: RunFacts, cards: Mapping[str, Mapping[str, Any]], rows: Sequence[MetricRow]) -> str:

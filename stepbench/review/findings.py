@@ -91,7 +91,9 @@ def _judge(metric: str, rule: Rule, direction: str, value: float) -> tuple[Verdi
         if low <= value <= high:
             return "accept", wanted
         outer = rule.reject_outside
-        return ("reject" if outer and not outer[0] <= value <= outer[1] else "review"), wanted
+        if outer and not outer[0] <= value <= outer[1]:
+            return "reject", f"{wanted}, rejected outside of {outer[0]:g} to {outer[1]:g}"
+        return "review", wanted
     accept, reject = rule.accept, rule.reject
     if accept is None or direction == "neutral":
         raise UsageError(
@@ -107,4 +109,6 @@ def _judge(metric: str, rule: Rule, direction: str, value: float) -> tuple[Verdi
     wanted = f"wanted {'at least' if sign > 0 else 'at most'} {accept:g}"
     if sign * value >= sign * accept:
         return "accept", wanted
-    return ("reject" if reject is not None and sign * value <= sign * reject else "review"), wanted
+    if reject is not None and sign * value <= sign * reject:
+        return "reject", f"{wanted}, rejected at {reject:g} and {'below' if sign > 0 else 'above'}"
+    return "review", wanted

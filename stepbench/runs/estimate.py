@@ -7,23 +7,32 @@ from statistics import mean
 from typing import Any
 
 from stepbench.errors import StepbenchError
+from stepbench.executors.local import require_workers
 from stepbench.generators.protocol import Generator
 from stepbench.runs.folder import RunFolder
-from stepbench.runs.plan import Plan
+from stepbench.runs.plan import Plan, shard_of
 
 _GEOMETRY = ("frames", "height", "width", "steps")
 
 
-def estimate(plan: Plan, generator: Generator, *, runs: Path, workers: int) -> dict[str, Any]:
-    """Hours and bytes for the whole plan, with the ground they stand on.
+def estimate(
+    plan: Plan, generator: Generator, *, runs: Path, workers: int, shard: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Hours and bytes for the plan, or for one shard of it, with the ground they stand on.
 
     Time is known only from samples of the same generator at the same size and steps; without them it is None, since a
     guess would be worse. Disk is then bounded by the size of raw frames.
+
+    Raises:
+        UsageError: Fewer than one worker, or a shard out of range.
     """
+    require_workers(workers)
+    samples = shard_of(plan.samples, *shard) if shard else plan.samples
     made = [row for row in _earlier(plan, generator, runs) if row["outcome"] == "ok"]
-    count = len(plan.samples)
-    raw = sum(_raw_bytes(sample.settings) for sample in plan.samples)
+    count = len(samples)
+    raw = sum(_raw_bytes(sample.settings) for sample in samples)
     return {
+        "samples": count,
         "hours": mean(row["seconds"]["total"] for row in made) * count / workers / 3600 if made else None,
         "hours_from": f"{len(made)} earlier samples" if made else "no earlier run of this generator at this size",
         "disk_bytes": int(mean(row["bytes"] for row in made) * count) if made else raw,

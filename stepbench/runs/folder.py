@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stepbench.canonical import sha256_json
 from stepbench.errors import RunFolderError
 from stepbench.runs.feature_store import FeatureStore
 from stepbench.runs.journal import read_journal, saving
 
 SCHEMA = 1
 """Version of the run folder's format, written to `run.json`; readers refuse what they do not know."""
+
+
+_OF_INFO = {
+    **dict.fromkeys(("run_id", "status", "plan_hash", "created_at"), str),
+    **dict.fromkeys(("generator", "suite", "settings", "metric_cards"), dict),
+    "seeds": list,
+}
+"""What every reader of `run.json` relies on."""
+
+_OF_SAMPLES = ("sample_key", "outcome", "attempt")
+_OF_SCORES = ("value", "n", "status", "error")
 
 
 class RunFolder:
@@ -61,7 +73,7 @@ class RunFolder:
         rows: dict[str, dict[str, Any]] = {}
         # Shard journals come last: a writer of the whole run takes them in first, so what stands in them is newer.
         for path in [self.samples(), *self.sample_shards()]:
-            for row in read_journal(path):
+            for row in _rows_with(_OF_SAMPLES, path):
                 known = rows.get(row["sample_key"])
                 if known is None or _standing(row) >= _standing(known):
                     rows[row["sample_key"]] = row
@@ -86,7 +98,7 @@ class RunFolder:
 
     def _score_rows(self, metric_id: str) -> Iterator[dict[str, Any]]:
         for path in [self.score_journal(metric_id), *self.score_shards(metric_id)]:
-            yield from read_journal(path)
+            yield from _rows_with(_OF_SCORES, path)
 
     def read_info(self) -> dict[str, Any]:
         """The parsed `run.json`.
@@ -108,7 +120,29 @@ class RunFolder:
                 f"{self.info}: schema {schema!r}, this version reads {SCHEMA}",
                 hint="use the stepbench version that wrote the run",
             )
+        wrong = [name for name, kind in _OF_INFO.items() if not isinstance(info.get(name), kind)]
+        if wrong:
+            raise RunFolderError(
+                f"{self.info}: {', '.join(wrong)} missing or of another kind", hint="restore it from a copy"
+            )
         return info
+
+    def read_plan(self, info: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of `plan.jsonl`, which are those that `run.json` was written for.
+
+        Raises:
+            RunFolderError: It is missing, or lines were lost, added or changed: the denominator would be another.
+        """
+        if not self.plan.is_file():
+            raise RunFolderError(f"{self.plan} is missing", hint="run the same command again to plan anew")
+        rows = read_journal(self.plan)
+        if sha256_json({"suite": info["suite"].get("hash"), "samples": rows}) != info["plan_hash"]:
+            raise RunFolderError(
+                f"{self.plan} is not the plan of run.json: {len(rows)} samples that do not give plan hash "
+                f"{info['plan_hash'][:12]}",
+                hint="restore it from a copy, or delete it and run the same command again to plan anew",
+            )
+        return rows
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -127,6 +161,18 @@ def write_atomically(path: Path, text: str) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _rows_with(names: Sequence[str], path: Path) -> list[dict[str, Any]]:
+    """The rows of a journal, all of which have these fields. Raises `RunFolderError` naming the line of another."""
+    rows = read_journal(path)
+    for number, row in enumerate(rows, start=1):
+        if not all(name in row for name in names):
+            raise RunFolderError(
+                f"{path}:{number}: a row with {', '.join(names)} was expected, got {row!r:.200}",
+                hint="restore the file from a copy, or delete that line to redo it",
+            )
+    return rows
 
 
 def _standing(row: dict[str, Any]) -> tuple[int, bool]:

@@ -16,6 +16,10 @@ from stepbench.records import Prompt, Settings, Suite
 Planned = TypeVar("Planned")
 
 
+LARGEST_SEED = 2**63 - 1
+"""What torch, NumPy and Parquet hold alike."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedSample:
     """One (prompt, seed) with everything the generator will be told.
@@ -53,10 +57,12 @@ def make_plan(
     """Plan every (prompt, seed). Settings come from the suite, then the generator's card, then `overrides`.
 
     Raises:
-        UsageError: No seed, a negative or repeated one, or a setting the generator does not take.
+        UsageError: No seed, a negative, repeated or too large one, or a setting the generator does not take.
     """
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise UsageError(f"seeds must be different numbers from 0 up, got {list(seeds)}", hint="write --seeds 0..3")
+    if max(seeds) > LARGEST_SEED:
+        raise UsageError(f"a seed is at most {LARGEST_SEED} (2^63 - 1), got {max(seeds)}", hint="write --seeds 0..3")
     offered = {**suite.card.defaults, **generator.card.defaults, **overrides}
     identity = generator.card.identity
     samples = []

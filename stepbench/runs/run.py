@@ -63,14 +63,23 @@ class Run:
     def prompts(self) -> dict[str, Prompt]:
         """Prompt id -> prompt, of the planned prompts."""
         rows = read_journal(self._files.prompts)
-        return {row["id"]: Prompt(**{**row, "tags": tuple(row.get("tags", ()))}) for row in rows}
+        try:
+            return {row["id"]: Prompt(**{**row, "tags": tuple(row.get("tags", ()))}) for row in rows}
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{self._files.prompts}: a line is no prompt: {error}", hint="restore it from a copy"
+            ) from error
 
     @cached_property
     def planned(self) -> list[tuple[str, Prompt, int]]:
         """(sample_key, prompt, seed) of every planned sample, in plan order."""
-        if not self._files.plan.is_file():
-            raise RunFolderError(f"{self._files.plan} is missing", hint="run the same command again to plan anew")
-        rows = read_journal(self._files.plan)
+        rows = self._files.read_plan(self.info)
+        lost = next((row["prompt_id"] for row in rows if row["prompt_id"] not in self.prompts), None)
+        if lost is not None:
+            raise RunFolderError(
+                f"{self._files.prompts} lacks prompt {lost!r}, which is planned",
+                hint="restore it from a copy, or delete it and run the same command again",
+            )
         return [(row["sample_key"], self.prompts[row["prompt_id"]], row["seed"]) for row in rows]
 
     def samples(self) -> pd.DataFrame:

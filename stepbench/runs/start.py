@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from stepbench.errors import UsageError
+from stepbench.errors import RunFolderError, UsageError
 from stepbench.generators.protocol import Generator
 from stepbench.provenance import capture_environment, now
+from stepbench.records import Prompt
 from stepbench.runs.folder import SCHEMA, RunFolder, write_atomically
 from stepbench.runs.journal import saving
 from stepbench.runs.metric_set import ChosenMetric
 from stepbench.runs.plan import Plan, common_settings
 from stepbench.runs.reference import Reference
+from stepbench.runs.run import Run
 from stepbench.runs.store_clip import Keep
 from stepbench.runs.unavailable import merged_cards
 
@@ -25,14 +27,16 @@ def start_run(folder: RunFolder, plan: Plan, generator: Generator, seeds: Sequen
 
     Raises:
         UsageError: The folder holds a run with another plan; the differing fields are named.
+        RunFolderError: The plan or the prompts that it has written were changed since.
         IncompleteError: The folder cannot be written.
     """
     known = folder.info.exists()
     if known:
-        _refuse_other_plan(folder, folder.read_info(), plan, generator, seeds)
+        info = folder.read_info()
+        _refuse_other_plan(folder, info, plan, generator, seeds)
+        _refuse_other_rows(folder, info, plan)
     if not known or not folder.plan.is_file() or not folder.prompts.is_file():
-        planned_prompts = {sample.prompt.id: sample.prompt for sample in plan.samples}
-        write_atomically(folder.prompts, _lines(prompt.to_json() for prompt in planned_prompts.values()))
+        write_atomically(folder.prompts, _prompt_lines(_prompts(plan)))
         write_atomically(folder.plan, _lines(sample.to_json() for sample in plan.samples))
     if not known:
         info = {
@@ -101,6 +105,17 @@ def _refuse_other_plan(
     )
 
 
+def _refuse_other_rows(folder: RunFolder, info: dict[str, Any], plan: Plan) -> None:
+    """What the run has written of its plan is still what was planned, unless it is lost."""
+    if folder.plan.is_file():
+        folder.read_plan(info)
+    if folder.prompts.is_file() and _prompt_lines(Run(folder.path).prompts) != _prompt_lines(_prompts(plan)):
+        raise RunFolderError(
+            f"{folder.prompts} holds other prompts than were planned",
+            hint="restore it from a copy, or delete it and run the same command again",
+        )
+
+
 def update_info(folder: RunFolder, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read, change and replace `run.json`; shards that do so at the same moment wait for one another."""
     with saving(folder.path):
@@ -110,6 +125,14 @@ def update_info(folder: RunFolder, change: Callable[[dict[str, Any]], dict[str, 
             fcntl.flock(lock, fcntl.LOCK_EX)
         changed = change(folder.read_info())
         write_atomically(folder.info, json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+
+
+def _prompts(plan: Plan) -> dict[str, Prompt]:
+    return {sample.prompt.id: sample.prompt for sample in plan.samples}
+
+
+def _prompt_lines(prompts: Mapping[str, Prompt]) -> str:
+    return _lines(prompt.to_json() for prompt in prompts.values())
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

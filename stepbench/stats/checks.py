@@ -13,11 +13,20 @@ class StatisticsError(UsageError, ValueError):
     """Input that no statistic can be computed from. Also a `ValueError`, for callers who use the functions alone."""
 
 
-def finite_vector(name: str, values: Any) -> np.ndarray:
-    """`values` as float64 of shape (n,); raises `StatisticsError` for another shape or for NaN and infinity."""
-    array = np.asarray(values, dtype=np.float64)
+def vector(name: str, values: Any) -> np.ndarray:
+    """`values` as float64 of shape (n,); raises `StatisticsError` for another shape or for what is no number."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise StatisticsError(f"{name} must be numbers: {error}") from None
     if array.ndim != 1:
         raise StatisticsError(f"{name} must be one-dimensional, got shape {array.shape}")
+    return array
+
+
+def finite_vector(name: str, values: Any) -> np.ndarray:
+    """As `vector`; raises `StatisticsError` for NaN and infinity too."""
+    array = vector(name, values)
     bad = np.flatnonzero(~np.isfinite(array))
     if bad.size:
         raise StatisticsError(

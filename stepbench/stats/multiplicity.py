@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stepbench.stats.checks import StatisticsError
+from stepbench.stats.checks import StatisticsError, vector
 
 
 def holm(p: Any) -> np.ndarray:
@@ -44,9 +44,7 @@ def benjamini_hochberg(p: Any) -> np.ndarray:
 
 
 def _ordered(p: Any) -> tuple[np.ndarray, np.ndarray]:
-    array = np.asarray(p, dtype=np.float64)
-    if array.ndim != 1:
-        raise StatisticsError(f"p must be one-dimensional, got shape {array.shape}")
+    array = vector("p", p)
     bad = np.flatnonzero((array < 0) | (array > 1))
     if bad.size:
         raise StatisticsError(f"a p value lies between 0 and 1, got {array[bad[0]]} at index {bad[0]}")

@@ -88,7 +88,7 @@ def select_prompts(
     if not kept:
         raise NothingSelectedError(
             f"no prompt of suite {suite.name!r} is left by split={wanted}, languages={list(languages)}, "
-            f"categories={list(categories)}, ids={list(ids)}",
+            f"categories={list(categories)}, ids={list(ids)}, limit={limit}",
             hint="`stepbench list prompts -t SUITE` shows what there is",
         )
     return tuple(kept)

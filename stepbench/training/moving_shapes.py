@@ -81,7 +81,11 @@ class MovingShapesClips:
         return self.captions(index)[language * TEMPLATES + template]
 
     def scene(self, index: int) -> Scene:
-        """What clip `index` shows."""
+        """What clip `index` shows.
+
+        Raises:
+            IndexError: There is no such clip.
+        """
         if not 0 <= index < self.size:
             raise IndexError(f"clips have numbers from 0 to {self.size - 1}, got {index}")
         rng = self._rng(index)

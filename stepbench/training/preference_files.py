@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from reference_model.training.data import TrainingClip
-from reference_model.training.preferences import ClipFile, PreferencePair, read_preferences
+from reference_model.training.preferences import LazyClip, PreferencePair, read_preferences
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.training.clip_folder import TEST_SHARE
 from stepbench.training.clip_sizes import SizeRefusedError, SizeRule
@@ -93,7 +93,7 @@ def decode(path: Path) -> TrainingClip:
 
 
 def _paths(pair: PreferencePair) -> list[str]:
-    return [str(clip.path) for clip in (pair.winner, pair.loser) if isinstance(clip, ClipFile)]
+    return [str(clip.path) for clip in (pair.winner, pair.loser) if isinstance(clip, LazyClip)]
 
 
 def _text_hash(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from reference_model.training.preference_latents import encode_pairs
 from reference_model.training.preferences import PreferencePair
 from reference_model.training.run_folder import write_recipe
 from stepbench.canonical import sha256_json
-from stepbench.errors import UsageError
+from stepbench.errors import EnvironmentUnfitError, UsageError
 from stepbench.training.clip_sizes import ClipSize
 from stepbench.training.export import DTYPES, fill
 from stepbench.training.inspect_clips import InspectedClips
@@ -36,7 +37,14 @@ def prepare(request: TrainingRequest, recipe: DPORecipe, device: torch.device) -
 
     Raises:
         UsageError: Data, model or settings that do not go together.
+        EnvironmentUnfitError: Adapters are to be trained, and the package for them is not here.
     """
+    # Before clips are decoded and encoded, which takes minutes.
+    if recipe.lora_rank and find_spec("peft") is None:
+        raise EnvironmentUnfitError(
+            "adapters need the package peft, which is not installed",
+            hint="pip install 'stepbench[train]', or train all weights: --set lora_rank=0",
+        )
     folder = trained_folder(request.model, "dpo")
     with main_first():
         train, test = _open_pairs(request, recipe)

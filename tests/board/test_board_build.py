@@ -36,7 +36,7 @@ def test_broken_and_unfinished_runs_become_rows_with_a_reason(runs: Path, tmp_pa
         "last": "plan.jsonl is missing",
         "half": "run.json is missing",
         "newer": "schema 99",
-        "odd": "cannot be read: KeyError",
+        "odd": "lacks prompt 'p0-en', which is planned",
     }.items():
         assert reasons[run][0] == "broken"
         assert words in reasons[run][1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from served_pages import free_port
 
 from stepbench.board import serve
 from stepbench.errors import ExitCode
@@ -75,10 +76,3 @@ def test_serve_becomes_the_server_and_names_the_board(monkeypatch: pytest.Monkey
     assert program == sys.executable == command[0]
     assert command[1:3] == ["-m", "leaderboard.server"]
     assert environment["STEPBENCH_BOARD"] == str(tmp_path / "board")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -153,6 +153,32 @@ def test_every_documented_code_is_in_the_table_and_the_other_way_round():
     assert documented == {1, *map(int, ExitCode)}
 
 
+def test_a_reader_that_has_seen_enough_hides_no_regression(workplace, stepbench, make_suite):
+    make_suite("one", "two")
+    for name in ("noise", "dim"):
+        assert (
+            stepbench(
+                "run", "-M", f"python:toy_generators:{name}", "-t", "mini", "-m", "flicker", "--run-id", name
+            ).code
+            == 0
+        )
+    (workplace / "gate.toml").write_text("[metrics.flicker]\nmargin = 0.0\n", encoding="utf-8")
+    gate = f"{sys.executable} -m stepbench gate runs/noise --baseline runs/dim --policy gate.toml"
+    for arguments, reader in (("--json", "true"), ("", "true"), ("--explain 2>&1", "true"), ("", "cat")):
+        script = f"{gate} {arguments} | {reader} > /dev/null; exit ${{PIPESTATUS[0]}}"
+        ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, "Traceback" in ended.stderr, "crash" in ended.stderr) == (10, False, False)
+
+
+def test_output_on_a_full_disk_is_exit_code_3(workplace):
+    script = f"{sys.executable} -m stepbench list prompts -t moving-shapes --json > /dev/full"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert "cannot write <stdout>: No space left on device" in ended.stderr
+    closed = subprocess.run(["bash", "-c", f"{sys.executable} -m stepbench --version >&-"], timeout=60, check=False)
+    assert closed.returncode == 0
+
+
 @pytest.mark.parametrize("reader", ["head -1", "true"])
 def test_a_reader_that_has_seen_enough_is_no_error(workplace, reader):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

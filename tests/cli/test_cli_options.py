@@ -25,9 +25,15 @@ def test_seeds(text, seeds):
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "-1", "1..", "..3", "3..1", "1,,2", "1.5", "²", "0..x"])
+@pytest.mark.parametrize("text", ["", "a", "-1", "1..", "..3", "3..1", "1,,2", "1.5", "²", "0..x", "9" * 5000])
 def test_other_seeds_are_refused(text):
     with pytest.raises(UsageError, match=r"seeds must look like 0\.\.3 or 0,2,5, got"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["0..99999999999", "0..999999,2000000", f"0..1{'0' * 30}"])
+def test_more_seeds_than_anybody_means_are_refused_before_they_fill_the_memory(text):
+    with pytest.raises(UsageError, match=r"at most 1,000,000 seeds per prompt, got"):
         parse_seeds(text)
 
 
@@ -58,6 +64,28 @@ def planned(stepbench, make_suite):
         return ended.records()[0] if code == 0 else ended.err
 
     return call
+
+
+def test_a_dry_run_names_the_run_and_the_shard_that_would_be_made(planned, stepbench):
+    assert planned("--run-id", "mine")["run_id"] == "mine"
+    assert [planned("--shard", f"{index}/4")["samples"] for index in range(4)] == [1, 1, 1, 0]
+    assert stepbench(*RUN, "--no-score").code == 0
+    whole, part = planned("--seeds", "0..1"), planned("--seeds", "0..1", "--shard", "1/2")
+    assert (part["samples"], part["hours"]) == (3, pytest.approx(whole["hours"] / 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--run-id", "../r"), "unsafe run id '../r'"),
+        (("--shard", "5/4"), "--shard must be i/N"),
+        (("--workers", "0"), "workers must be at least 1, got 0"),
+        (("-m", "flickr"), "did you mean flicker"),
+        (("-m", "psnr"), "add --reference RUN"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would_refuse(planned, arguments, complaint):
+    assert complaint in planned(*arguments, code=2)
 
 
 def test_a_dry_run_makes_nothing(planned, stepbench, workplace):

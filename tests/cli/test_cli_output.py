@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stepbench.cli.main import COMMANDS
+from stepbench.cli.output import interval
 
 NOISE = ["run", "-M", "python:toy_generators:noise", "-t", "mini", "-m", "flicker", "--run-id", "r"]
 MARKUP = "[bold]red[/bold] [not a tag] \\[x] 红色的圆 <b>"
@@ -81,6 +82,30 @@ def test_prompts_are_data_and_never_markup(stepbench, run):
     assert stepbench("list", "prompts", "-t", "mini", "--json").records()[1]["text"] == MARKUP
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (-0.0707, 0.08652, "[-0.0707, 0.0865]"),
+        (34.1498, 34.1502, "[34.1498, 34.1502]"),
+        (0.9994, 0.9996, "[0.9994, 0.9996]"),
+        (1.0, 1.0, "[1, 1]"),
+        (float("nan"), 1.0, ""),
+        (None, 1.0, ""),
+    ],
+)
+def test_an_interval_is_shown_finely_enough_to_hold_its_mean(low, high, shown):
+    assert interval(low, high) == shown
+
+
+def test_a_prompt_does_not_steer_the_terminal(stepbench, make_suite):
+    text = "\x1b[31mred \x07 \x9b2J"
+    make_suite(text)
+    shown = stepbench("list", "prompts", "-t", "mini").out
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+    assert "␛[31mred ␇ ␛2J" in shown
+    assert stepbench("list", "prompts", "-t", "mini", "--json").records()[0]["text"] == text
+
+
 def test_list_shows_what_there_is(stepbench, run):
     suites = {record["suite"]: record for record in stepbench("list", "suites", "--json").records()}
     assert suites["step-essentials"]["prompts"] > 100
@@ -123,6 +148,9 @@ def test_a_broken_run_is_listed_as_such(stepbench, run, workplace):
     statuses = {record["run"]: record["status"] for record in stepbench("list", "runs", "--json").records()}
     assert statuses["runs/r"] == "complete"
     assert "not JSON" in statuses["runs/broken"]
+    table = stepbench("list", "runs").out
+    assert "python:toy_gen" in table
+    assert "not JSON" in table
 
 
 def test_show_tells_of_the_run_and_of_one_sample(stepbench, run):

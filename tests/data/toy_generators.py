@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,11 @@ def noise(prompt: str, seed: int, sleep: float = 0.0) -> np.ndarray:
     time.sleep(sleep)
     rng = np.random.default_rng([seed, *hashlib.sha256(prompt.encode()).digest()])
     return rng.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+
+
+def noise_of_16(prompt: str, seed: int) -> np.ndarray:
+    """As long as the backbone shapes wants it."""
+    return np.concatenate([noise(f"{prompt} {part}", seed) for part in range(4)])[:16]
 
 
 def dim(prompt: str, seed: int) -> np.ndarray:
@@ -44,6 +50,8 @@ def obedient(prompt: str, seed: int) -> np.ndarray | list[str] | None:
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "exit":
         os._exit(3)
+    if word == "leave":
+        sys.exit(0)
     if word == "hang":
         time.sleep(60)
     if word == "floats":

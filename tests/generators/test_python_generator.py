@@ -169,10 +169,12 @@ def test_a_file_that_is_overwritten_by_the_next_call_does_not_change_the_last_cl
         ("my_model:number", "module 'my_model' has no function 'number'"),
         ("my_model:seedless", "takes no parameter `seed`"),
         ("broken:f", "generator 'python:broken:f' cannot be loaded: SyntaxError"),
+        ("script:f", "generator 'python:script:f' cannot be loaded: SystemExit: 0"),
     ],
 )
 def test_what_is_no_generator_function_is_refused(module, workplace, argument, message):
     (workplace / "broken.py").write_text("def f(:\n", encoding="utf-8")
+    (workplace / "script.py").write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
     with pytest.raises(UsageError, match=message):
         make_generator(f"python:{argument}")
 

@@ -45,6 +45,7 @@ def test_missing_extra_and_misshapen_tensors_are_named(stepbench, folder):
         del tensors["decoder.conv_out.bias"]
         tensors["surplus"] = torch.zeros(1)
         tensors["encoder.norm_out.bias"] = torch.zeros(3)
+        tensors["encoder.norm_out.weight"] = torch.zeros(16, dtype=torch.int32)
 
     change_tensors(folder / "vae" / "vae_v2.safetensors", damage)
     ended = stepbench("weights", "verify", folder)
@@ -53,6 +54,7 @@ def test_missing_extra_and_misshapen_tensors_are_named(stepbench, folder):
         "vae: missing tensor decoder.conv_out.bias",
         "vae: unexpected tensor surplus",
         "vae: tensor encoder.norm_out.bias must have shape (16,), got (3,)",
+        "vae: no floating-point numbers in encoder.norm_out.weight (I32)",
     ):
         assert line in ended.out
     record = stepbench("weights", "verify", folder, "--json").records()[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,11 +39,3 @@ def shown(board: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The board, as the one that the pages are to show."""
     monkeypatch.setenv(BOARD_VARIABLE, str(board))
     return board
-
-
-@pytest.fixture(scope="module")
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +9,12 @@ from typing import Any
 import pytest
 from board_runs import level, make_run
 from openid_provider import CLIENT, SECRET, Provider, openid_provider
-from test_browser import wait_for
+from real_browser import NEEDS_CHROMIUM, real_browser
+from served_pages import free_port, serving
 
 from stepbench.board import build_board
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
@@ -33,11 +24,12 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def served(tmp_path: Path, free_port: int, provider: Provider) -> Iterator[str]:
+def served(tmp_path: Path, provider: Provider) -> Iterator[str]:
     """A board for the accounts of one domain."""
     make_run(tmp_path / "runs", "one", {"shine": level(5.0, 1), "wobble": level(1.0, 1)})
     board = build_board(tmp_path / "runs", tmp_path / "board").path
-    address = f"http://127.0.0.1:{free_port}"
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
     (tmp_path / "secrets.toml").write_text(
         f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"c" * 40}"\n'
         f'client_id = "{CLIENT}"\nclient_secret = "{SECRET}"\n'
@@ -45,23 +37,13 @@ def served(tmp_path: Path, free_port: int, provider: Provider) -> Iterator[str]:
         '[access]\nviewers = ["@example.org"]\n',
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "stepbench", "leaderboard", "serve", str(board), "--port", str(free_port)]
-    command += ["--access", "oidc", "--secrets", str(tmp_path / "secrets.toml")]
-    server = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"{address}/_stcore/health", server)
-        yield address
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+    words = ("leaderboard", "serve", board, "--access", "oidc", "--secrets", tmp_path / "secrets.toml")
+    with serving(*words, port=port) as server:
+        yield server.address
 
 
 def test_an_account_on_the_list_gets_in_and_no_other(served: str, provider: Provider):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches, env={"PATH": os.environ["PATH"]})
+    with real_browser() as browser:
 
         def comes(**account: Any) -> Any:
             """Somebody in a browser of their own presses the button."""
@@ -98,4 +80,3 @@ def test_an_account_on_the_list_gets_in_and_no_other(served: str, provider: Prov
         page.goto(served)
         page.get_by_role("button", name="サインイン").wait_for()
         assert page.get_by_role("heading", name="ランキング").count() == 0
-        browser.close()

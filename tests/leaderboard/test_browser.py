@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tarfile
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -22,23 +16,18 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 from board_runs import NASTY, level, make_run, suite
+from real_browser import NEEDS_CHROMIUM, Watch, assert_in_step, moments, real_browser
+from served_pages import REPOSITORY, serving
 from submitted_runs import sum_up
 
 from stepbench.board import build_board
 from stepbench.submissions.limits import MIB, MOST_MIB
 from stepbench.suites.format import write_suite
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 FRAMES, FPS = 24, 8
 COLOUR = "pill => getComputedStyle(pill).color"
-POSITIONS = "videos => videos.slice(0, 2).map(video => video.currentTime)"
-"""Where the first two videos stand, in seconds, read in one go."""
 
 
 @dataclass(frozen=True)
@@ -59,30 +48,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         sum_up(make_run(root / "runs", name, values, on=suite(prompts=2), geometry=geometry, failed=["p1-zh"]))
     install_suite(root / "packages")
     board = build_board(root / "runs", root / "board").path
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "stepbench", "leaderboard", "serve", str(board), "--port", str(port)]
-    place = Path(__file__).parents[2]
-    paths = [str(place), str(root / "packages"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(root / "scratch")}
+    paths = [str(REPOSITORY), str(root / "packages"), os.environ.get("PYTHONPATH", "")]
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(root / "scratch")}
     (root / "scratch").mkdir()
-    server = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline().decode() == f"leaderboard on {address} (Ctrl-C ends it)\n"
-        # The address is not said before it answers.
-        urllib.request.urlopen(f"{address}/_stcore/health", timeout=30).close()
-        yield Served(address, board)
-        server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=20)
-        assert server.returncode == 0
-        assert output == b""
-    finally:
-        if server.poll() is None:
-            server.kill()
-            server.communicate()
+    with serving("leaderboard", "serve", board, **environment) as server:
+        yield Served(server.address, board)
+    assert server.said == f"leaderboard on {server.address} (Ctrl-C ends it)\n"
 
 
 def install_suite(packages: Path) -> None:
@@ -96,43 +67,17 @@ def install_suite(packages: Path) -> None:
     (about / "entry_points.txt").write_text("[stepbench.suites]\ntoys = toy_suites\n")
 
 
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers."""
-    for _ in range(900):
-        assert server.poll() is None, "the server has ended"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"no answer from {url}")
-
-
 @pytest.fixture
 def page(served: Served) -> Iterator[Any]:
     """A page that records what it asks for and what goes wrong in it."""
-    from playwright.sync_api import sync_playwright
-
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    switches += ["--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        # A home of its own: the browser shall neither find nor leave a profile.
-        environment = {"PATH": os.environ["PATH"]}
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*switches, "--no-first-run"], env=environment
-        )
+    watch = Watch()
+    with real_browser() as browser:
         page = browser.new_page()
         page.set_default_timeout(20_000)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        broken: list[str] = []
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("dialog", lambda dialog: broken.append(f"a dialog opened: {dialog.message}"))
+        watch.on(page)
         yield page
-        browser.close()
-    assert broken == []
-    assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+    assert watch.broken == []
+    assert {urlsplit(url).hostname for url in watch.asked} == {"127.0.0.1"}
 
 
 def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
@@ -155,13 +100,7 @@ def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
     videos = page.locator("video")
     assert videos.first.evaluate("video => getComputedStyle(video).imageRendering") == "pixelated"
     pair.get_by_role("button", name="Play both clips").click()
-    seen = []
-    while len(seen) < 20:
-        page.wait_for_timeout(100)
-        seen.append(videos.evaluate_all(POSITIONS))
-    assert max(left for left, _ in seen) > 1.0, "the left clip does not play"
-    assert max(right for _, right in seen) > 1.0, "the right clip does not play"
-    assert max(abs(left - right) * FPS for left, right in seen) <= 1.0
+    assert_in_step(page, videos, FPS)
 
     pair.get_by_role("button", name="Pause both clips").click()
     pair.focus()
@@ -169,7 +108,7 @@ def test_overview_and_gallery_in_a_browser(page: Any, served: Served) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert pair.locator("output").inner_text() == f"3 / {FRAMES}"
-    assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [2, 2]
+    assert [int(position * FPS) for position in moments(videos)] == [2, 2]
     page.keyboard.press("End")
     assert pair.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"Frame {FRAMES} / {FRAMES}"
 

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_browser import wait_for
+from real_browser import NEEDS_CHROMIUM, real_browser
+from served_pages import serving
 from voting_study import make_voting_study
 
 from stepbench.preferences import Study
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 VISIBLE = "videos => videos.map(video => getComputedStyle(video).visibility)"
 
 
 @pytest.fixture
-def served(tmp_path: Path, free_port: int) -> Iterator[tuple[str, Study]]:
+def served(tmp_path: Path) -> Iterator[tuple[str, Study]]:
     """A study of one pair whose clips are rated from 1 to 5 on four questions."""
     study = make_voting_study(tmp_path, "likert", real=1, gold=0, practice=0)
-    command = [sys.executable, "-m", "stepbench", "prefs", "serve", str(study.folder), "--port", str(free_port)]
-    server = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"http://127.0.0.1:{free_port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{free_port}", study
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
-        study.close()
+    with closing(study), serving("prefs", "serve", study.folder) as server:
+        yield server.address, study
 
 
 def test_each_clip_is_rated_alone_after_it_was_watched(served: tuple[str, Study]):
-    from playwright.sync_api import sync_playwright
-
     address, study = served
-    with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches, env={"PATH": os.environ["PATH"]})
+    with real_browser() as browser:
         page: Any = browser.new_context(locale="en-GB").new_page()
         page.set_default_timeout(60_000)
         page.goto(address)
@@ -69,9 +50,11 @@ def test_each_clip_is_rated_alone_after_it_was_watched(served: tuple[str, Study]
             assert page.locator(".send").is_disabled()
             for grade in grades:
                 page.keyboard.press(grade)
+        page.set_viewport_size({"width": 390, "height": 720})
+        page.locator(".send").scroll_into_view_if_needed()
+        assert abs(page.locator(".player").bounding_box()["y"]) <= 1, "the clips stay in sight, at the top edge"
         page.keyboard.press("Enter")
         page.get_by_text("That was all").wait_for()
-        browser.close()
     votes = study.votes()
     given = {side: votes[votes["rated_clip"] == side].set_index("dimension")["rating"].to_dict() for side in ("a", "b")}
     questions = ("instruction_following", "motion_smoothness", "physical_plausibility", "aesthetic_appeal")

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from test_browser import wait_for
+from real_browser import NEEDS_CHROMIUM, Watch, real_browser
+from served_pages import serving
 from voting_study import NASTY, SECRET, make_voting_study
 
 from stepbench.preferences import Study
 from stepbench.preferences.protocol import load_protocol
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 ATTACK = "<img src=x onerror=alert(1)>"
 KEYS = {"1": "a", "2": "b", "t": "tie", "b": "both_bad", "s": "skip"}
@@ -79,53 +71,33 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of a study of six pairs, one of them gold and one for practice; it must end well when interrupted."""
     protocol = load_protocol("pairwise")[1].replace('en = "flickers"', f'en = "{ATTACK}"')
     protocol = protocol.replace("free_text = false", "free_text = true")
     study = make_voting_study(tmp_path_factory.mktemp("voting"), protocol, real=4)
-    command = [sys.executable, "-m", "stepbench", "prefs", "serve", str(study.folder), "--port", str(free_port)]
-    server = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{free_port}"
-    try:
-        wait_for(f"{address}/_stcore/health", server)
-        yield Served(address, study)
-        server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=20)
-        assert server.returncode == 0
-        first, second = output.decode().splitlines()
-        assert first == f"voting on {address} (Ctrl-C ends it)"
-        assert f"{address}/join#sb1." in second
-    finally:
-        study.close()
-        if server.poll() is None:
-            server.kill()
-            server.communicate()
+    with closing(study), serving("prefs", "serve", study.folder) as server:
+        yield Served(server.address, study)
+    first, second = server.said.splitlines()
+    assert first == f"voting on {server.address} (Ctrl-C ends it)"
+    assert f"{server.address}/join#sb1." in second
 
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[tuple[Person, Person]]:
     """Two annotators, each with cookies of their own, whose browsers write down all that they get."""
-    from playwright.sync_api import sync_playwright
-
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*switches, "--no-first-run"], env={"PATH": os.environ["PATH"]}
-        )
-        broken: list[str] = []
-        made = [_person(browser, broken) for _ in range(2)]
+    watch = Watch()
+    with real_browser() as browser:
+        made = [_person(browser, watch) for _ in range(2)]
         yield made[0], made[1]
-        browser.close()
-    assert broken == []
+    assert watch.broken == []
 
 
-def _person(browser: Any, broken: list[str]) -> Person:
+def _person(browser: Any, watch: Watch) -> Person:
     person = Person(browser.new_context(locale="en-GB").new_page())
     page, got = person.page, person.got
     page.set_default_timeout(60_000)
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    page.on("dialog", lambda dialog: broken.append(f"a dialog opened: {dialog.message}"))
+    watch.on(page)
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: got.append(_bytes(frame))))
     page.on("response", lambda response: got.append(json.dumps([response.url, response.headers]).encode()))
     return person
@@ -220,6 +192,17 @@ def test_nothing_an_annotator_got_tells_who_made_a_clip(served: Served, people: 
     assert b"gold" not in b"\0".join(ann.got)
 
 
+def test_a_link_works_in_a_tab_that_shows_the_page_without_one(served: Served, people: tuple[Person, Person]):
+    page = people[0].page.context.browser.new_context(locale="en-GB").new_page()
+    page.set_default_timeout(60_000)
+    page.goto(served.address)
+    page.get_by_label("Your name").wait_for()
+    page.goto(f"{served.address}/join#sb1.token")
+    page.get_by_label("Your name").wait_for(state="hidden")
+    assert page.locator("[name=token]").input_value() == "sb1.token"
+    assert page.url == f"{served.address}/join", "the token stays in the address"
+
+
 @pytest.mark.parametrize("sent", ["new Uint8Array(5_000_000)", "new Uint8Array([1, 2, 3])"])
 def test_oversized_and_malformed_messages_close_their_connection_alone(
     served: Served, people: tuple[Person, Person], sent: str
@@ -276,3 +259,24 @@ def test_phone_width_keys_and_view(served: Served, people: tuple[Person, Person]
     assert page.locator(".vote.locked").count() == 1, "stepping is not watching"
     page.keyboard.press("?")
     assert page.get_by_text("同じ位置で A と B を切り替え", exact=True).is_visible()
+
+
+def test_a_clip_that_a_broken_network_swallowed_is_asked_for_again(served: Served, people: tuple[Person, Person]):
+    ann, _ = people
+    page = ann.page.context.browser.new_context().new_page()
+    page.set_default_timeout(60_000)
+    asked: list[str] = []
+
+    def swallow(route: Any) -> None:
+        asked.append(route.request.url)
+        route.abort() if len(asked) <= 2 else route.continue_()
+
+    page.route("**/clips/**", swallow)
+    person = Person(page)
+    person.join(served.address, "cut off")
+    page.get_by_text("A clip of this pair cannot be played. Please skip the pair.").wait_for()
+    assert page.get_by_text("This clip cannot be played here.").count() >= 1
+    page.locator(".vote video").nth(1).wait_for()
+    person.watch()
+    assert page.get_by_text("cannot be played").count() == 0
+    assert len(asked) > 2

@@ -136,6 +136,15 @@ def test_an_expired_lease_is_told_and_replaced(seat: Seat, clock: Clock):
     assert set(desk.study.votes()["annotator"]) == {desk.study.pseudonym("bob")}
 
 
+def test_a_server_clock_that_is_set_back_costs_no_vote(seat: Seat, clock: Clock):
+    desk = seat()
+    sent = ballot(desk)
+    clock.tick(-3600)
+    desk.vote(sent)
+    assert told(desk) is None
+    assert len(desk.study.votes()) == 1
+
+
 def test_signs_of_life_keep_a_lease_and_notice_its_end(seat: Seat, clock: Clock):
     desk = seat()
     held = desk.pair().assignment_id

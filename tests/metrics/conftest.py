@@ -11,6 +11,8 @@ from tiny_models import WRITERS
 
 from metrics.weights import FOLDER_VARIABLE
 
+pytest.register_assert_rewrite("laws")  # before a test imports it: a broken law then shows both values
+
 
 @pytest.fixture(scope="session", autouse=True)
 def weights_for_all_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -5,6 +5,8 @@ A metric enters with a `Subject`; `test_metric_laws.py` applies every law to eve
 
 from __future__ import annotations
 
+import copy
+import io
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -138,6 +140,64 @@ def shards_merge(subject: Subject) -> None:
     assert float(merged.compute()) == pytest.approx(subject.value(preds, target), rel=1e-12)
 
 
+def merging_after_a_value_was_read(subject: Subject) -> None:
+    """The value is not the one that was read before, and an object that only merged counts as updated."""
+    preds, target = subject.disturbed_and_clean()
+    shards = []
+    for chosen in (slice(0, 1), slice(1, 3)):
+        shard = subject.build()
+        shard.update(preds[chosen], target[chosen] if subject.needs_reference else None)
+        shard.compute()
+        shards.append(shard)
+    empty = subject.build()
+    for shard in shards:
+        empty.merge_state(shard)
+    shards[0].merge_state(shards[1])
+    whole = subject.value(preds, target)
+    assert float(shards[0].compute()) == pytest.approx(whole, rel=1e-12)
+    assert float(empty.compute()) == pytest.approx(whole, rel=1e-12)
+
+
+def life_in_a_training_loop(subject: Subject) -> None:
+    """Copied, cast with its model, saved and read back, reset: the clips go on to count as they did."""
+    preds, target = subject.disturbed_and_clean()
+    pair = preds, target if subject.needs_reference else None
+    whole = subject.value(preds, target)
+
+    def after(change: Callable[[ClipMetric], ClipMetric]) -> float:
+        metric = subject.build()
+        metric.update(*(side if side is None else side[:1] for side in pair))
+        metric.compute()
+        metric = change(metric)
+        metric.update(*(side if side is None else side[1:] for side in pair))
+        assert metric.compute().dtype == torch.float64
+        return float(metric.compute())
+
+    def cast_with_its_model(metric: ClipMetric) -> ClipMetric:
+        model = torch.nn.ModuleDict({"layer": torch.nn.Linear(1, 1), "metric": metric}).to(torch.float16)
+        assert next(model.parameters()).dtype == torch.float16
+        return metric
+
+    def saved_and_read_back(metric: ClipMetric) -> ClipMetric:
+        metric.persistent(True)
+        file = io.BytesIO()
+        torch.save(metric.state_dict(), file)
+        file.seek(0)
+        other = subject.build()
+        other.persistent(True)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        assert float(other.compute()) == float(metric.compute())
+        return other
+
+    def used_again(metric: ClipMetric) -> ClipMetric:
+        metric.reset()
+        metric.update(*(side if side is None else side[:1] for side in pair))
+        return metric
+
+    for change in (copy.deepcopy, cast_with_its_model, saved_and_read_back, used_again):
+        assert after(change) == pytest.approx(whole, rel=1e-12), change.__name__
+
+
 def graded_corruption(subject: Subject) -> None:
     clean = subject.example(1) if subject.clean is None else subject.clean
     for name, ladder in subject.ladders.items():
@@ -208,6 +268,8 @@ LAWS = (
     batches_and_order,
     parts_of_a_clip,
     shards_merge,
+    merging_after_a_value_was_read,
+    life_in_a_training_loop,
     graded_corruption,
     indifference,
     finite_on_constant_clips,

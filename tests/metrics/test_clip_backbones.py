@@ -170,8 +170,7 @@ def test_the_torchscript_file_sees_the_square_in_the_middle(detector_file: Path)
 def test_the_packaged_encoder_keeps_its_numbers():
     backbone, encoder = load_backbone("shapes"), load_encoder()
     clips = smooth(3, 20, 40, 32)
-    assert torch.equal(check_backbone(backbone, clips, too_short=None), encoder.features(clips))
-    assert torch.equal(backbone.features(clips[:, :3]), encoder.features(clips[:, :3]))
+    assert torch.equal(check_backbone(backbone, clips, too_short=16), encoder.features(clips))
     assert (backbone.name, backbone.policy, backbone.dimensions) == ("shapes", "16f-32-antialias", 320)
 
 

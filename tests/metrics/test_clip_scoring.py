@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import clips
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from subjects import SUBJECTS
@@ -152,6 +156,49 @@ def test_inputs_must_come_one_per_clip():
         PromptLength().update(preds, prompts="ab")
     with pytest.raises(MetricError, match="ground_truth holds one entry per clip, got a single dict"):
         ObjectCount().update(preds, ground_truth={"objects": []})
+    with pytest.raises(MetricError, match="target holds one entry per clip, got a single int"):
+        metrics.build("psnr").update(preds, 3)
+    with pytest.raises(MetricError, match="prompts holds one entry per clip, got a single generator"):
+        PromptLength().update(preds, prompts=(text for text in "ab"))
+
+
+@pytest.mark.parametrize("prompt", [3, b"a", float("nan")])
+def test_a_prompt_is_a_text(prompt):
+    with pytest.raises(ClipError, match=f"a prompt must be a text or None, got {type(prompt).__name__}: "):
+        PromptLength().update(clips.batch(1), prompts=[prompt])
+
+
+class LengthWhereBright(ClipMetric):
+    card = toy_card(name="length_where_bright", needs=("prompt",))
+
+    def score(self, view: ClipView) -> float:
+        return len(view.prompt or "") if view.frames.float().mean() > 128 else 0
+
+
+def test_inputs_are_taken_in_their_order_and_not_by_label():
+    dark_and_bright = torch.stack([torch.full_like(clips.moving(), level) for level in (0, 255)])
+    metric = LengthWhereBright()
+    metric.update(dark_and_bright, prompts=pd.Series(["abcd", "xy"], index=[1, 0]))
+    assert float(metric.compute()) == 1.0
+
+
+@pytest.mark.parametrize(
+    "fps",
+    [12, 12.0, Fraction(12), np.float32(12), np.int64(12), torch.tensor(12.0), torch.tensor([12.0, 12.0]), [12, 12.0]],
+)
+def test_a_frame_rate_is_any_kind_of_number(fps):
+    preds = torch.stack([clips.moving(velocity=(3.0, 0.0)), clips.moving(velocity=(1.0, 0.0))])
+    for name in ("motion_magnitude", "dynamic_degree"):
+        usual, metric = metrics.build(name), metrics.build(name)
+        usual.update(preds, fps=12.0)
+        metric.update(preds, fps=fps)
+        assert float(metric.compute()) == float(usual.compute())
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), ["8 per second"], torch.tensor(0)])
+def test_other_frame_rates_are_refused(fps):
+    with pytest.raises(ClipError, match="frames per second must be a positive number or None, got "):
+        metrics.build("flicker").update(clips.batch(1), fps=fps)
 
 
 def test_a_value_that_is_not_finite_raises():

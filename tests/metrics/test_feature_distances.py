@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from metrics.errors import FeatureError
+from metrics.errors import FeatureError, MetricError
 from metrics.functional import frechet_distance, frechet_distance_from_statistics, kernel_distance
 
 SIZES = [(200, 200, 8), (12, 9, 40), (40, 6, 20), (3, 300, 30)]
@@ -144,6 +144,35 @@ def test_bad_features_are_refused_before_any_algebra(distance):
         distance(np.zeros((5, 0)), good)
     with pytest.raises(FeatureError, match="same number of dimensions, got 400 and 399"):
         distance(good, good[:, 1:])
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_what_is_no_real_number_is_refused_and_what_overflows_has_no_value(distance):
+    good = features(20, 4)
+    for bad, message in (
+        (good + 1j, "got ndarray: complex numbers"),
+        (torch.tensor(good) + 1j, "got Tensor: complex numbers"),
+        ([["a", "b"]] * 3, "got list: could not convert string"),
+        ([[1.0, 2.0], [3.0]], "got list: setting an array element"),
+    ):
+        with pytest.raises(FeatureError, match=f"features must be an array of real numbers, {message}"):
+            distance(bad, good)
+    for scale in (1e200, 1e308):
+        with pytest.raises(FeatureError, match="so large that float64 does not hold their distance: it comes to"):
+            distance(good / np.abs(good).max() * scale, good)
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int64, torch.uint8, torch.bool])
+def test_distances_are_taken_in_float64_whatever_the_features_come_in(distance, dtype: torch.dtype):
+    x, y = ((30 * torch.from_numpy(features(20, 4, seed=seed))).abs().to(dtype) for seed in (0, 1))
+    assert float(distance(x, y)) == float(distance(x.double(), y.double()))
+
+
+@pytest.mark.parametrize("ddof", [2, -1, 0.5, True, None])
+def test_other_divisors_are_refused(ddof):
+    with pytest.raises(MetricError, match=f"ddof must be 1 .*, got {ddof!r}"):
+        frechet_distance(features(5, 3), features(5, 3), ddof=ddof)
 
 
 @pytest.mark.parametrize(

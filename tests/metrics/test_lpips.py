@@ -158,6 +158,20 @@ def test_missing_weights_and_packages_name_the_command(weights_folder: Path, mon
         metrics.build("lpips")
 
 
+def test_what_is_missing_is_known_without_loading(weights_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    assert "stepbench weights pull alexnet-imagenet" in metrics.METRICS["lpips"].unavailable()
+    write_trunk(weights_folder, "alex")
+    assert metrics.METRICS["lpips"].unavailable() == ""
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    assert "LPIPS needs the package lpips" in metrics.METRICS["lpips"].unavailable()
+
+
+def test_no_clips_have_no_values():
+    none = clips.batch(1)[:0]
+    values = lpips(none, none)
+    assert (values.shape, values.dtype) == ((0,), torch.float64)
+
+
 def test_other_weights_are_refused(weights_folder: Path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 11, 11)}, weights_folder / TRUNKS["alex"])
     with pytest.raises(UnavailableMetricError, match=r"does not hold the weights alexnet-imagenet: .*size mismatch"):

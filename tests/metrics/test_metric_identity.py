@@ -76,6 +76,15 @@ def test_other_weights_and_another_rule_for_n_have_other_ids(weights_here: Path,
         usual.merge_state(retrained)
 
 
+def test_the_pages_of_metrics_without_weights_here_name_the_policy_that_they_have(weights_here: Path):
+    pages = Path(__file__).parents[2] / "docs" / "metrics"
+    for name in ("fvd", "kvd", "rfvd", "fvd_infinity"):
+        card = metrics.build(name).card
+        page = (pages / f"{card.name}.md").read_text(encoding="utf-8")
+        assert f"| frames and size | {card.policy} |" in page
+        assert card.formula.replace("|", "\\|") in page
+
+
 def test_a_stride_sees_every_so_many_frames(weights_here: Path):
     clip = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 23, 3, 32, 32), dtype=np.uint8))
     strided, plain = (load_backbone("i3d", frames=12, stride=stride) for stride in (2, 1))
@@ -132,6 +141,24 @@ def test_clip_metrics_with_other_ids_are_not_merged(weights_here: Path):
     alex, squeeze = metrics.build("lpips"), metrics.build("lpips", net="squeeze")
     with pytest.raises(MetricError, match=r"got lpips@1:.*native-squeeze for lpips@1:.*native-alex"):
         alex.merge_state(squeeze)
+
+
+def test_states_of_clip_metrics_with_other_ids_are_not_taken_in(weights_here: Path):
+    batch = clips.batch(2)
+    flicker, sharpness = metrics.build("flicker"), metrics.build("sharpness")
+    for metric in (flicker, sharpness):
+        metric.persistent(True)
+        metric.update(batch)
+    with pytest.raises(MetricError, match="saved state is not one of flicker@1:native\n  hint: build"):
+        flicker.load_state_dict(sharpness.state_dict())
+    with pytest.raises(MetricError, match="states of different metrics, options, backbones or weights"):
+        flicker.merge_state(dict(sharpness.metric_state))
+    alex, squeeze = metrics.build("lpips"), metrics.build("lpips", net="squeeze")
+    for metric in (alex, squeeze):
+        metric.persistent(True)
+    alex.update(batch, batch)
+    with pytest.raises(MetricError, match=r"saved state is not one of lpips@1:.*native-squeeze"):
+        squeeze.load_state_dict(alex.state_dict())
 
 
 def test_ssim_is_not_the_ssim_of_torchmetrics():

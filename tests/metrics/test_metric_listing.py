@@ -41,6 +41,17 @@ def test_weights_that_are_here_are_seen(bare, monkeypatch):
     assert rows["near_duplicate"]["status"].startswith("near_duplicate has no reference set: nowhere")
 
 
+def test_a_metric_on_two_files_is_ready_with_both(bare):
+    for there in ("clip-vit-large-patch14", "aesthetic-vit-l-14-linear"):
+        (row,) = (row for row in listing.rows() if row["metric"] == "aesthetic_quality")
+        assert "stepbench weights pull" in row["status"]
+        assert row == listing.imported_row("aesthetic_quality")
+        bare.mkdir(exist_ok=True)
+        (bare / there).mkdir()
+    (row,) = (row for row in listing.rows() if row["metric"] == "aesthetic_quality")
+    assert row["status"] == "ready"
+
+
 def test_listing_imports_no_torch(bare):
     code = "import sys; from metrics.listing import rows; rows(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0

@@ -208,9 +208,15 @@ def test_what_is_no_batch_of_clips_or_no_matrix_of_features_is_refused():
         metric.update_features(np.zeros((3, 5)))
 
 
+@pytest.mark.parametrize("rows", [np.zeros((3, 6)) + 1j, torch.zeros(3, 6) + 1j, "text", [[1.0] * 6, [2.0] * 5]])
+def test_features_are_real_numbers(rows):
+    with pytest.raises(FeatureError, match="features must be an array of real numbers, got "):
+        FVD("toy").update_features(rows)
+
+
 def test_pairs_come_together():
     metric = RFVD("toy")
-    for sides in ((PREDS, TARGET[:3]), (PREDS, None), (None, TARGET)):
+    for sides in ((PREDS, TARGET[:3]), (PREDS, None), (None, TARGET), (3, 3)):
         with pytest.raises(MetricError, match=r"(?s)comes with its original.*same order"):
             metric.update(*sides)
     with pytest.raises(MetricError, match="got 2 of the one and 3 of the other"):
@@ -265,7 +271,7 @@ def test_objects_with_other_cards_cannot_be_merged():
 def test_bare_states_of_other_features_cannot_be_merged():
     other = FVD(Levels(policy="16f-native"))
     other.update(PREDS, TARGET)
-    with pytest.raises(MetricError, match="features of different backbones, weights or policies"):
+    with pytest.raises(MetricError, match="different metrics, options, backbones or weights"):
         FVD("toy").merge_state(dict(other.metric_state))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from pandas.testing import assert_frame_equal
 from study_pairs import pair_rows
@@ -33,9 +35,10 @@ def voted_study(folder, *, protocol: str = "pairwise", votes: int = 16) -> Study
             verdict = verdicts[(given + round_) % len(verdicts)]
             ratings = {q.id: 1 + given % 5 for q in study.protocol.ratings}
             both = {"a": ratings, "b": {name: 6 - value for name, value in ratings.items()}} if ratings else None
+            asked = study.protocol.pairwise
             study.vote(
                 pair,
-                verdict,
+                verdict if verdict == "skip" or len(asked) == 1 else {q.id: verdict for q in asked},
                 ratings=None if verdict == "skip" else both,
                 vote_id=f"v{given}",
                 reasons=["flicker"] if given % 3 == 0 else [],
@@ -81,8 +84,6 @@ def test_other_formats_come_back_into_a_study_with_the_same_plan(tmp_path, form)
     before = read_tables(tmp_path / "one").votes
     if form in ("arena", "videoalign"):
         before = before[(before["kind"] == "real") & (before["winner"] != "skip")]
-    if form == "videoalign":
-        before = before.assign(winner=before["winner"].replace("both_bad", "tie"))
 
     def told(votes):
         rows = votes.to_dict("records")
@@ -150,3 +151,53 @@ def test_pairs_beside_votes_must_be_what_was_written(tmp_path):
 
 def test_every_format_has_a_way_out_and_in():
     assert set(FORMATS) == {"dpo", "trl", "videoalign", "arena", "labelstudio", "argilla", "csv", "parquet"}
+
+
+@pytest.mark.parametrize("protocol", ["pairwise", "pairwise-dimensions", "step-video"])
+def test_every_export_comes_back_into_its_own_study_as_what_it_has(tmp_path, protocol):
+    with voted_study(tmp_path / "one", protocol=protocol) as study:
+        before = study.votes()
+    tables = read_tables(tmp_path / "one")
+    suffixes = {"labelstudio": ".json", "argilla": ".json", "parquet": ".parquet"}
+    for form in ("csv", "parquet", "arena", "videoalign", "labelstudio", "argilla"):
+        file = tmp_path / f"{form}{suffixes.get(form, '.csv')}"
+        written = write_votes(tables, file, form)
+        assert written.simulated == before["simulated"].sum() > 0
+        assert any(note.startswith("SIMULATED") for note in written.notes)
+        done = import_votes(tmp_path / "one", file, form)
+        assert (done.new, done.simulated > 0) == (0, True), form
+    with Study.open(tmp_path / "one") as study:
+        assert_frame_equal(study.votes(), before)
+
+
+def test_a_response_that_differs_from_the_vote_that_stands_is_a_conflict(tmp_path):
+    voted_study(tmp_path / "one").close()
+    file = tmp_path / "argilla.json"
+    write_votes(read_tables(tmp_path / "one"), file, "argilla")
+    text = file.read_text("utf-8")
+    file.write_text(text.replace('"value": "left"', '"value": "right"', 1), encoding="utf-8")
+    with pytest.raises(VoteConflictError, match="is stored with another content"):
+        import_votes(tmp_path / "one", file, "argilla")
+
+
+def test_preferences_come_back_into_their_own_study_as_votes_it_has(tmp_path):
+    with voted_study(tmp_path / "one") as study:
+        votes = study.votes()
+    real = votes[(votes["kind"] == "real") & votes["winner"].isin(["a", "b"])]
+    rows = []
+    for vote_ in real.to_dict("records"):
+        sides = {"chosen": vote_["winner"], "rejected": "b" if vote_["winner"] == "a" else "a"}
+        row = {"prompt": vote_["text"], "pair_id": vote_["pair_id"], "prompt_id": vote_["prompt_id"]}
+        row |= {name: f"elsewhere/{vote_[f'clip_{side}']}" for name, side in sides.items()}
+        row |= {f"{name}_model": vote_[f"model_{side}"] for name, side in sides.items()}
+        one = {name: vote_[name] for name in ("vote_id", "annotator", "simulated")}
+        rows.append(row | {"votes": [one | {"outcome": "chosen"}]})
+    assert set(real["winner"]) == {"a", "b"}
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert import_votes(tmp_path / "one", file, "dpo").new == 0
+    file.write_text(
+        file.read_text("utf-8").replace('"outcome": "chosen"', '"outcome": "rejected"', 1), encoding="utf-8"
+    )
+    with pytest.raises(VoteConflictError, match="is stored with another content"):
+        import_votes(tmp_path / "one", file, "dpo")

@@ -44,7 +44,14 @@ def test_prompts_and_models_come_equally_often(prompts: int, models: int, seeds:
     assert max(by_prompt.values()) - min(by_prompt.values()) <= 1
     by_couple = Counter({one.couple: 0 for one in candidates})
     by_couple.update(one.couple for one in chosen)
-    assert max(by_couple.values()) - min(by_couple.values()) <= 1 + (prompts < len(by_couple))
+    assert max(by_couple.values()) - min(by_couple.values()) <= 1
+
+
+def test_models_come_equally_often_where_prompts_are_as_many_as_couples() -> None:
+    for seed in range(20):
+        chosen = choose_balanced(_candidates(6, 4), 30, np.random.default_rng(seed))
+        assert set(Counter(one.candidate.couple for one in chosen).values()) == {5}
+        assert set(Counter(one.candidate.prompt_id for one in chosen).values()) == {5}
 
 
 def test_a_choice_depends_on_its_seed_alone() -> None:

@@ -100,6 +100,15 @@ def test_a_leaked_evaluation_prompt_stops_before_anything_is_written(export, tmp
     assert not (tmp_path / "prefs").exists()
 
 
+def test_every_text_is_checked_for_leaks_where_one_id_stands_with_several(export, tmp_path):
+    suite = evaluation_texts(["moving-shapes"])
+    leaked = next(text for text in suite.prompts if text.isascii())
+    rows = [*many(), {**vote("p0", "a", text=leaked), "pair_id": "p0-again", "vote_id": "another"}]
+    with pytest.raises(LeakError, match="1 prompts of the study are evaluation prompts: p0 "):
+        export(rows, evaluation=suite)
+    assert not (tmp_path / "prefs").exists()
+
+
 def test_translations_stay_on_one_side_and_files_do_not_mix(export):
     rows = [vote(f"p{n}", "a", pair_group=f"g{n // 2}", text=f"text {n}") for n in range(60)]
     found = export(rows, shares=SplitShares(val=0.2, test=0.2))

@@ -41,7 +41,8 @@ def test_a_study_from_the_first_command_to_the_last(stepbench: Callable[..., Any
     assert len(record["quality"]) == 5
     assert record["win_rates"][0]["prompts"] == 6
     shown = stepbench("prefs", "status", "studies/april")
-    assert "SIMULATED" in shown.out
+    for title in ("Agreement", "Annotators", "Win rate of model_1 so far"):
+        assert f"{title} (SIMULATED VOTES)" in shown.out
     assert "always-valid" in shown.out
     assert "5 annotators, 5 simulated, 0 excluded by rule" in shown.err
 
@@ -60,6 +61,9 @@ def test_one_vote_from_a_script(stepbench: Callable[..., Any], made_runs: list[P
     stored = stepbench(*command, "--assignment", pair["assignment_id"], "--json")
     assert stored.records()[0]["stored"] is True
     assert "was stored before" in stepbench(*command, "--assignment", pair["assignment_id"]).err
+    again = stepbench(*command)
+    assert (again.code, "was stored before" in again.err, len(Study.open("s").votes())) == (0, True, 9)
+    assert stepbench(*(word if word != "tie" else "a" for word in command)).code == 2
     assert stepbench("prefs", "vote", "s", "--annotator", "x", "--rate", "beauty=4").code == 2
     assert "CLIP.DIMENSION" in stepbench("prefs", "vote", "s", "--annotator", "x", "--rate", "beauty=4").err
     assert stepbench("prefs", "forget", "s", "ann@host").code == 0
@@ -82,6 +86,9 @@ def test_what_commands_refuse(stepbench: Callable[..., Any], made_runs: list[Pat
     ]:
         ended = stepbench("prefs", *arguments)
         assert (ended.code, message in ended.err) == (code, True), ended.err
+    (workplace / "text.sqlite").write_text("no database, but a text of more than a hundred characters. " * 9)
+    broken = stepbench("prefs", "status", "text.sqlite")
+    assert (broken.code, "is no database of a study: file is not a database" in broken.err) == (2, True), broken.err
     stepbench("prefs", "new", "s")
     other = toy_run(workplace, "other", suite=_other_suite()).folder
     for arguments, code, message in [
@@ -91,7 +98,11 @@ def test_what_commands_refuse(stepbench: Callable[..., Any], made_runs: list[Pat
         (("plan", "s", *made_runs, "--pairs", "7"), 2, "must be from 1 to 6"),
         (("simulate", "s", "--by", "flicker"), 2, "--by takes scores from the study's runs"),
         (("simulate", "s", *made_runs, "--by", "flicker"), 2, "has no metric 'flicker'"),
+        (("plan", "s", *made_runs, "--votes", "0"), 2, "votes per pair must be at least 1, got 0"),
         (("simulate", "s", "--annotators", "0"), 2, "at least 1 annotator"),
+        (("simulate", "s", "--side-bias", "nan"), 2, "side_bias must be finite, got nan"),
+        (("simulate", "s", "--max-votes", "0"), 2, "max_votes must be at least 1, got 0"),
+        (("simulate", "s", *made_runs, "--by", "flicker", "--sharpness", "inf"), 2, "sharpness must be finite"),
         (("simulate", "s", "--strength", "m"), 2, "--strength must be MODEL=NUMBER, got 'm'"),
         (("simulate", "s", "--strength", "m=strong"), 2, "--strength must be MODEL=NUMBER, got 'm=strong'"),
         (("forget", "s", "nobody"), 2, "no annotator of this name"),

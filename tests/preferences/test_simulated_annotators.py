@@ -159,6 +159,19 @@ def test_status_and_rate_tell_the_same_agreement(make_study: Make) -> None:
     assert [alpha["value"], alpha["low"], alpha["high"]] == pytest.approx([shown.alpha, shown.low, shown.high])
 
 
+def test_status_and_rate_tell_the_same_agreement_of_ratings_of_clips_in_several_pairs(make_study: Make) -> None:
+    rows = [
+        row | {f"clip_{n}": f"clips/{row['prompt_id']}-{row[f'model_{n}']}.mp4" for n in "12"} for row in pair_rows(12)
+    ]
+    study = make_study(rows, protocol="step-video", target_votes=3)
+    simulate_votes(study, Population(annotators=4, seed=2))
+    shown = agreement_table(study.votes(), study.protocol, rng=np.random.default_rng(0)).set_index("dimension")
+    rated = rate_study(study.votes(), rng=np.random.default_rng(0), draws=20).agreement
+    alphas = rated[rated.coefficient == "Krippendorff's alpha"].set_index("dimension").value
+    assert len(alphas) == 5
+    assert shown.alpha.to_dict() == pytest.approx(alphas.to_dict())
+
+
 def test_the_monitor_sees_complete_prompts_in_the_order_of_their_completion(make_study: Make) -> None:
     study = make_study(pair_rows(8, models=("m", "n")), target_votes=2)
     for name in ("ann", "bob"):

@@ -148,3 +148,25 @@ def test_a_client_killed_inside_a_vote_leaves_nothing_and_blocks_nobody(forked: 
     assert study.vote(assignment, "b", vote_id="whole").stored
     assert study.votes().vote_id.tolist() == ["whole"]
     study.close()
+
+
+def test_both_databases_hold_what_tables_of_pairs_hold(study_url: str) -> None:
+    row = {"prompt_id": "p" * 300, "language": "l" * 60, "pair_group": "g" * 300, "seed_1": 2**33, "seed_2": -(2**33)}
+    row |= {"model_1": "\u202e<b>\U0001f642", "model_2": "a\nb", "sample_key_1": "k" * 80, "clip_sha256_1": "s" * 80}
+    with Study.create(study_url, [row]) as study:
+        stored = study.pairs().iloc[0]
+    assert {name: stored[name] for name in row} == row
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seed_1", 2**63, "pair 0: seed_1 is too large to be stored, got 9223372036854775808"),
+        ("target_votes", 2**31, "pair 0: target_votes is too large"),
+        ("text", "a\0b", r"pair 0: text cannot hold a NUL or half a surrogate pair, got 'a\\x00b'"),
+        ("model_1", "\ud800", "pair 0: model_1 cannot hold a NUL or half a surrogate pair"),
+    ],
+)
+def test_what_no_database_holds_is_refused_by_name(field: str, value: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        Study.create("sqlite://", [pair_rows(1)[0] | {field: value}])

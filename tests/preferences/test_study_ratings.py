@@ -9,6 +9,9 @@ import pytest
 from votes_for_tests import random_votes, rating, table, vote
 
 from stepbench.errors import UsageError
+from stepbench.preferences.agreement_table import agreement_table as question_agreement
+from stepbench.preferences.monitor import win_rates
+from stepbench.preferences.protocol import load_protocol
 from stepbench.preferences.ratings.annotator_tables import TOTAL, annotator_tables
 from stepbench.preferences.ratings.head_to_head import head_to_head
 from stepbench.preferences.ratings.mean_ratings import mean_ratings
@@ -188,6 +191,53 @@ def test_agreement_needs_no_hashes_of_clips():
     found = rate_study(table(rows), rng=rng(), draws=20).agreement
     assert found["value"].tolist() == pytest.approx([1.0] * 4)
     assert found["items"].tolist() == [8, 8, 16, 16]
+
+
+def test_status_and_ratings_agree_on_agreement():
+    """`prefs status` and `prefs rate` tell one alpha, also where a clip is rated in several pairs."""
+    drawn = np.random.default_rng(3)
+    rows = []
+    for number, who in itertools.product(range(10), "xyz"):
+        for models in (("m1", "m2"), ("m1", "m3")):
+            row = {"models": models, "annotator": who, "swapped": bool(drawn.integers(2))}
+            rows.append(vote(f"p{number}", str(drawn.choice(["a", "b", "tie", "both_bad"])), **row))
+            rows.append(rating(f"p{number}", 1 + int(drawn.integers(5)), "a", dimension="aesthetic_appeal", **row))
+    votes, protocol = table(rows), load_protocol("step-video")[0]
+    told = question_agreement(votes, protocol, rng=rng(), draws=20).set_index("dimension")["alpha"].dropna()
+    rated = rate_study(votes, rng=rng(), draws=20).agreement
+    rated = rated[rated["coefficient"] == "Krippendorff's alpha"].set_index("dimension")["value"]
+    assert told.to_dict() == pytest.approx(rated.to_dict())
+    assert sorted(told.index) == ["aesthetic_appeal", "overall"]
+
+
+def test_translations_of_one_prompt_are_one_prompt():
+    """Votes on a translation add votes, not prompts: no p falls because a prompt was asked in two languages."""
+    english = [
+        vote(f"p{number}-en", "a" if number % 5 else "b", annotator=who, pair_group=f"p{number}")
+        for number in range(10)
+        for who in "xyz"
+    ]
+    chinese = [vote(row["prompt_id"].replace("en", "zh"), row["winner"], annotator=row["annotator"]) for row in english]
+    linked = [row | {"pair_group": row["prompt_id"].removesuffix("-zh")} for row in chinese]
+    one, both, apart = (
+        rate_study(table(rows), rng=rng(), draws=50) for rows in (english, english + linked, english + chinese)
+    )
+    (once,), (twice,), (unlinked,) = (
+        found.dimensions[0].head_to_head.to_dict("records") for found in (one, both, apart)
+    )
+    assert (once["prompts"], twice["prompts"], unlinked["prompts"]) == (10, 10, 20)
+    assert twice["wins"] == 2 * once["wins"]
+    assert twice["p"] == once["p"] > unlinked["p"]
+    assert any("only 10 prompts" in note for note in both.notes)
+
+    planned = table(english + linked)[["pair_id", "kind", "prompt_id", "pair_group", "model_a", "model_b"]]
+    planned = planned.rename(columns={"model_a": "model_1", "model_b": "model_2"}).drop_duplicates("pair_id")
+    planned = planned.assign(votes=3, target_votes=3)
+    protocol = load_protocol("pairwise")[0]
+    assert win_rates(table(english + linked), planned, protocol)["prompts"].tolist() == [10]
+    # A prompt waits for its translations too.
+    planned.loc[planned["prompt_id"] == "p3-zh", "votes"] = 2
+    assert win_rates(table(english + linked), planned, protocol)["prompts"].tolist() == [9]
 
 
 def test_simulated_votes_are_labelled_wherever_they_are_in():

@@ -84,6 +84,9 @@ def test_assignments_go_by_object_or_by_id(make_study: Make) -> None:
         ({"winner": "skip", "ratings": {"a": {}}}, "a skipped pair has no ratings"),
         ({"winner": "a", "watch_a_s": -1.0}, "watch_a_s is a number of seconds from 0, got -1"),
         ({"winner": "a", "watch_b_s": float("nan")}, "watch_b_s is a number"),
+        ({"winner": "a", "watch_b_s": "3"}, "watch_b_s is a number of seconds from 0, got '3'"),
+        ({"winner": "a", "vote_id": "v\0"}, "a vote_id cannot hold a NUL"),
+        ({"winner": "a", "vote_id": "v\ud800"}, "a vote_id cannot hold .* half a surrogate pair"),
         ({"winner": "a", "started_at": "noon"}, "not a time in ISO 8601: 'noon'"),
         (
             {"winner": "a", "started_at": "2026-01-01T12:00:00", "submitted_at": "2026-01-01T11:59:59"},
@@ -137,6 +140,8 @@ def test_a_skip_is_refused_where_the_protocol_has_none(make_study: Make, tmp_pat
         study.vote(_next(study), "skip")
     with pytest.raises(VoteRefusedError, match="at most 2000 characters, got 2001"):
         study.vote(_next(study), "a", comment="x" * 2001)
+    with pytest.raises(VoteRefusedError, match="a comment cannot hold a NUL"):
+        study.vote(_next(study), "a", comment="x\0")
 
 
 def test_pairwise_dimensions_take_a_winner_for_each(make_study: Make) -> None:
@@ -308,3 +313,44 @@ def test_an_empty_study_has_all_columns(make_study: Make) -> None:
     assert study.quality().empty
     with study.database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM study")).scalar() == 1
+
+
+def test_a_clock_that_is_set_back_costs_no_vote(make_study: Make, clock: Clock) -> None:
+    study = make_study(target_votes=1)
+    first = _next(study)
+    clock.tick(-3600)
+    assert study.vote(first, "a", vote_id="v1").stored
+    row = study.votes().iloc[0]
+    assert row.started_at == row.submitted_at
+    with pytest.raises(VoteRefusedError, match="cannot be given before its pair was shown"):
+        study.vote(_next(study), "a", started_at="2100-01-01T00:00:00")
+
+
+def test_what_stands_is_undone_whatever_the_clocks_said(make_study: Make, clock: Clock) -> None:
+    study = make_study(target_votes=1)
+    pair = _next(study)
+    study.vote(pair, "a", vote_id="v1")
+    clock.tick(-30)
+    study.vote(pair, "b", vote_id="v2", supersedes="v1")
+    clock.tick(-30)
+    study.undo("ann")
+    assert study.votes().empty
+    clock.tick(-30)
+    study.vote(pair, "tie", vote_id="v3")
+    study.undo("ann")
+    study.vote(pair, "tie", vote_id="v4")
+    assert study.votes().vote_id.tolist() == ["v4"]
+
+
+def test_servers_whose_clocks_differ_fill_no_pair_beyond_its_target(tmp_path: Path) -> None:
+    slow = Clock()
+    place = f"sqlite:///{tmp_path}/study.sqlite"
+    with (
+        Study.create(place, pair_rows(1), target_votes=1, clock=slow) as behind,
+        Study.open(place, clock=lambda: slow() + 3600) as ahead,
+    ):
+        held = _next(behind, "ann")
+        ahead.vote(_next(ahead, "bob"), "a")
+        with pytest.raises(LeaseLostError, match="others have taken its 1 place"):
+            behind.vote(held, "b")
+        assert behind.pairs().votes.tolist() == [1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from votes_for_tests import random_votes, rating, table, vote
 
-from stepbench.errors import UsageError
+from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.formats import arena, argilla, label_studio, videoalign
 from stepbench.preferences.formats.exchange import FORMATS, read_votes
 from stepbench.preferences.formats.planned_pairs import pairs_of_votes
@@ -88,6 +88,12 @@ def test_arena_has_the_columns_of_its_notebooks(tmp_path):
     assert battles["tstamp"].iloc[0] == pd.Timestamp("2026-01-02T03:04:15.5Z").timestamp()
 
 
+def test_an_arena_without_a_battle_is_said_and_not_written(tmp_path):
+    with pytest.raises(NothingSelectedError, match="no pairwise vote counts"):
+        arena.write_arena(table([rating("p1", 3, "a")]), tmp_path / "arena.csv")
+    assert not (tmp_path / "arena.csv").exists()
+
+
 def test_battles_of_another_arena_become_votes(tmp_path):
     (tmp_path / "b.csv").write_text(
         "model_a,model_b,winner,judge,question_id\nx,y,model_a,j1,q1\ny,x,tie (bothbad),j2,q1\n", encoding="utf-8"
@@ -140,7 +146,13 @@ def test_videoalign_columns_are_exact_and_labels_are_of_the_sides(tmp_path):
 def test_videoalign_comes_back_with_the_same_counts(tmp_path_factory, seed):
     votes, file = dimension_votes(seed), tmp_path_factory.mktemp("votes") / "v.csv"
     assert videoalign.write_videoalign(votes, file).rows == 12
-    expected = votes[votes["dimension"] != "overall"].assign(winner=lambda v: v["winner"].replace("both_bad", "tie"))
+    asked = votes[votes["dimension"] != "overall"]
+    back = videoalign.read_videoalign(file, pairs_of_votes(votes))
+    assert verdicts(back) == verdicts(asked)
+    told = ["vote_id", "dimension", "annotator", "simulated"]
+    assert sorted(back[told].itertuples(index=False)) == sorted(asked[told].itertuples(index=False))
+    file.with_suffix(".votes.jsonl").unlink()
+    expected = asked.assign(winner=lambda v: v["winner"].replace("both_bad", "tie"))
     assert verdicts(videoalign.read_videoalign(file, pairs_of_votes(votes))) == verdicts(expected)
     alone = videoalign.read_videoalign(file)
     assert Counter(alone["winner"]) == Counter(expected["winner"])
@@ -152,6 +164,23 @@ def test_an_overall_verdict_stands_in_all_three_columns_and_comes_back_as_one(tm
     assert set(videoalign.write_videoalign(votes, tmp_path / "v.csv").dimensions.values()) == {"overall"}
     back = videoalign.read_videoalign(tmp_path / "v.csv", pairs_of_votes(votes))
     assert verdicts(back) == verdicts(votes)
+
+
+def test_what_is_beside_a_videoalign_file_must_fit(tmp_path):
+    file, beside = tmp_path / "v.csv", tmp_path / "v.votes.jsonl"
+    videoalign.write_videoalign(table([vote("p1", "a", simulated=True), vote("p2", "b")]), file)
+    assert videoalign.read_videoalign(file)["simulated"].tolist() == [True, False]
+    text, whose = file.read_text("utf-8"), beside.read_text("utf-8")
+    file.write_text(text.replace(",B,B,B,", ",A,A,A,"), encoding="utf-8")
+    with pytest.raises(UsageError, match="row 2: VQ is 'A', and was 'B' by"):
+        videoalign.read_videoalign(file)
+    file.write_text(text.splitlines()[0] + "\n" + text.splitlines()[1] + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"has 1 rows, and .* is about 2"):
+        videoalign.read_videoalign(file)
+    file.write_text(text, encoding="utf-8")
+    beside.write_text(whose.replace("annotator", "person"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"v\.votes\.jsonl cannot be read"):
+        videoalign.read_videoalign(file)
 
 
 def test_videoalign_refuses_half_a_study_and_foreign_files(tmp_path):

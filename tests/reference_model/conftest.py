@@ -44,6 +44,14 @@ class Golden:
         return self.part("outputs.")
 
 
+@pytest.fixture(scope="session")
+def released_folder(tmp_path_factory) -> Path:
+    """A small model in the released layout; not to be changed."""
+    from released_layout import build_released_folder
+
+    return build_released_folder(tmp_path_factory.mktemp("models") / "stepvideo-t2v")
+
+
 @pytest.fixture
 def golden():
     def load(name: str) -> Golden:

@@ -41,6 +41,63 @@ def test_released_values():
     assert (preset.sampling.num_steps, preset.sampling.guidance_scale, preset.sampling.time_shift) == (50, 9.0, 13.0)
 
 
+def test_every_released_setting_is_a_default():
+    preset = step_video_t2v()
+    assert preset.vae.to_dict() == {
+        "enc_ch": 32,
+        "enc_ch_mult": (4, 8, 16, 16),
+        "dec_ch": 128,
+        "dec_ch_mult": (1, 2, 4, 4),
+        "z_channels": 64,
+        "groups": 32,
+        "num_res_blocks": 2,
+        "border_blend": "upstream",
+    }
+    assert preset.llm.to_dict() == {
+        "hidden_size": 6144,
+        "num_layers": 48,
+        "num_attention_heads": 48,
+        "num_attention_groups": 8,
+        "kv_channels": 128,
+        "ffn_hidden_size": 16896,
+        "layernorm_epsilon": 1e-5,
+        "padded_vocab_size": 65536,
+        "alibi": "sqrt",
+        "max_prompt_tokens": 320,
+    }
+    assert preset.clip.to_dict() == {
+        "vocab_size": 47020,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "max_prompt_tokens": 77,
+    }
+    assert preset.sampling.to_dict() == {
+        "num_steps": 50,
+        "guidance_scale": 9.0,
+        "time_shift": 13.0,
+        "num_frames": 204,
+        "height": 544,
+        "width": 992,
+        "fps": 25.0,
+        "positive_magic": "超高清、HDR 视频、环境光、杜比全景声、画面稳定、流畅动作、"
+        "逼真的细节、专业级构图、超现实主义、自然、生动、超细节、清晰。",
+        "negative_magic": "画面暗、低分辨率、不良手、文本、缺少手指、多余的手指、"
+        "裁剪、低质量、颗粒状、签名、水印、用户名、模糊。",
+        "reverse": False,
+        "solver": "euler",
+        "num_train_timesteps": 1000,
+        "dtype": "stored",
+        "compat": "upstream",
+    }
+
+
 def test_turbo_differs_in_sampling_alone():
     full, turbo = step_video_t2v(), step_video_t2v_turbo()
     assert turbo.transformer == full.transformer
@@ -113,13 +170,39 @@ def test_unknown_keys_are_refused_with_a_suggestion_or_ignored_on_demand():
     [
         (lambda: TransformerConfig(rope_ch_split=(64, 32, 16)), r"add up to attention_head_dim, got rope_ch_split="),
         (lambda: TransformerConfig(attention_head_dim=12), "three even numbers"),
+        (lambda: TransformerConfig(rope_ch_split=(-64, 160, 32)), "three even numbers"),
+        (lambda: TransformerConfig(num_layers="48"), "num_layers must be a whole number, got num_layers='48'"),
+        (lambda: TransformerConfig(num_layers=48.0), "num_layers must be a whole number, got num_layers=48.0"),
+        (lambda: TransformerConfig(num_layers=-1), "num_layers must not be negative"),
+        (lambda: TransformerConfig(num_attention_heads=0), "num_attention_heads must be above 0"),
+        (lambda: TransformerConfig(out_channels="64"), "out_channels must be a whole number, or None"),
+        (lambda: TransformerConfig(rope_ch_split="abc"), "rope_ch_split must be whole numbers, or None"),
+        (lambda: TransformerConfig(use_additional_conditions=1), "use_additional_conditions must be true or false"),
+        (lambda: TransformerConfig(norm_eps=float("nan")), "norm_eps must be a number, got norm_eps=nan"),
+        (lambda: TransformerConfig(caption_channels="64"), "caption_channels must be one or more whole numbers"),
+        (lambda: TransformerConfig(caption_channels=()), "or of Step-LLM alone, above 0, got caption_channels="),
+        (lambda: TransformerConfig(caption_channels=(8, 8, 8)), "or of Step-LLM alone, above 0, got caption_channels="),
+        (lambda: TransformerConfig(caption_channels=0), "caption_channels must be above 0"),
         (lambda: TransformerConfig(compat="exact"), "'upstream' or 'precise', got compat='exact'"),
         (lambda: VAEConfig(groups=24), "groups must divide every width, got groups=24"),
+        (lambda: VAEConfig(groups=0), "groups must be above 0"),
+        (lambda: VAEConfig(enc_ch_mult="1248"), "enc_ch_mult must be whole numbers, got enc_ch_mult='1248'"),
+        (lambda: VAEConfig(dec_ch_mult=(1, 2, 4, 0)), "dec_ch_mult must be above 0"),
         (lambda: VAEConfig(enc_ch_mult=(1, 2, 4)), "four encoder levels"),
         (lambda: VAEConfig(dec_ch_mult=(1, 2, 4)), "four decoder levels"),
         (lambda: VAEConfig(z_channels=96), "multiple of 32 times z_channels, got encoder_widths="),
         (lambda: VAEConfig(dec_ch_mult=(1, 2, 4, 3)), "multiple of 32 times z_channels, got decoder_widths="),
         (lambda: VAEConfig(border_blend="both"), "'simultaneous' or 'none', got border_blend='both'"),
+        (lambda: StepLLMConfig(num_attention_groups=0), "num_attention_groups must be above 0"),
+        (lambda: StepLLMConfig(hidden_size=50), "must divide hidden_size where kv_channels is not given"),
+        (lambda: StepLLMConfig(num_layers=-1), "num_layers must not be negative"),
+        (lambda: StepLLMConfig(kv_channels=-8), "kv_channels must be above 0"),
+        (lambda: ClipConfig(num_attention_heads=3), "num_attention_heads must divide hidden_size"),
+        (lambda: ClipConfig(pad_token_id=47020), "pad_token_id must be one of the tokens, got pad_token_id=47020"),
+        (lambda: ClipConfig(num_hidden_layers=-1), "num_hidden_layers must not be negative"),
+        (lambda: ClipConfig(max_prompt_tokens=1), "room for begin and end"),
+        (lambda: SamplingConfig(guidance_scale=float("inf")), "guidance_scale must be finite"),
+        (lambda: SamplingConfig(positive_magic=3), "positive_magic must be text, got positive_magic=3"),
         (lambda: StepLLMConfig(num_attention_groups=7), "must divide num_attention_heads"),
         (lambda: StepLLMConfig(alibi="square"), "got alibi='square'"),
         (lambda: StepLLMConfig(max_prompt_tokens=1), "room for begin and end"),

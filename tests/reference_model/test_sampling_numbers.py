@@ -68,7 +68,7 @@ def test_the_state_is_float32_whatever_the_velocity_is(draw):
     assert sample.dtype == torch.float32
 
 
-@pytest.mark.parametrize("index", [-1, 2])
+@pytest.mark.parametrize("index", [-1, 2, 0.5])
 def test_steps_outside_the_schedule_are_refused(index):
     with pytest.raises(ConfigError, match=f"must be 0 to 1, got {index}"):
         FlowMatchingSchedule(2, 1.0).step(torch.zeros(1), index, torch.zeros(1))
@@ -77,8 +77,11 @@ def test_steps_outside_the_schedule_are_refused(index):
 def test_impossible_schedules_are_refused():
     with pytest.raises(ConfigError, match="at least one step, got num_steps=0"):
         FlowMatchingSchedule(0, 1.0)
-    with pytest.raises(ConfigError, match="time_shift must be above 0, got -1"):
-        FlowMatchingSchedule(1, -1.0)
+    with pytest.raises(ConfigError, match="whole number of steps, at least one step"):
+        FlowMatchingSchedule(2.5, 1.0)
+    for shift in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=f"time_shift must be above 0, got {shift}"):
+            FlowMatchingSchedule(1, shift)
 
 
 @pytest.mark.parametrize("batched", [True, False])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 import torch
 
 from reference_model.config import ClipConfig, StepLLMConfig
+from reference_model.errors import ConfigError
 from reference_model.text.alibi import alibi_slopes, causal_bias
 from reference_model.text.hunyuan_clip import HunyuanClip
 from reference_model.text.step_llm import StepLLM
@@ -28,6 +31,58 @@ def test_clip_equals_golden(golden, distance):
     with torch.no_grad():
         states = model(file.inputs["input_ids"], file.inputs["attention_mask"])
     assert distance(states, file.outputs["last_hidden_state"]) < 1e-5
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
+def test_clip_equals_the_bert_of_transformers(distance, activation):
+    from transformers import BertConfig, BertModel
+
+    sizes = {
+        "vocab_size": 60,
+        "hidden_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
+        "type_vocab_size": 3,
+    }
+    cfg = ClipConfig(**sizes, intermediate_size=40, max_position_embeddings=12, hidden_act=activation, pad_token_id=2)
+    names = [field.name for field in fields(cfg) if field.name != "max_prompt_tokens"]
+    theirs = BertModel(BertConfig(**{name: getattr(cfg, name) for name in names}), add_pooling_layer=False).eval()
+    rng = torch.Generator().manual_seed(1)
+    for parameter in theirs.parameters():
+        parameter.data.normal_(std=0.3, generator=rng)
+    ours = HunyuanClip(cfg)
+    ours.bert.load_state_dict(theirs.state_dict(), strict=True)
+    words = torch.randint(60, (3, 9), generator=rng)
+    mask = (torch.arange(9) < torch.tensor([[9], [4], [1]])).long()
+    with torch.no_grad():
+        expected = theirs(input_ids=words, attention_mask=mask).last_hidden_state
+        assert distance(ours(words, mask), expected) < 1e-6
+
+
+def test_new_clip_weights_are_spread_as_those_of_bert():
+    torch.manual_seed(0)
+    clip = HunyuanClip(ClipConfig(vocab_size=99, hidden_size=64, num_hidden_layers=1, num_attention_heads=2))
+    state = clip.bert.state_dict()
+    assert float(state["encoder.layer.0.intermediate.dense.weight"].std()) == pytest.approx(0.02, rel=0.02)
+    assert float(state["embeddings.word_embeddings.weight"][1:].std()) == pytest.approx(0.02, rel=0.05)
+    assert not state["embeddings.word_embeddings.weight"][0].any()  # padding
+    assert not any(state[name].any() for name in state if name.endswith("bias"))
+    assert all((state[name] == 1).all() for name in state if name.endswith("LayerNorm.weight"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"hidden_size": 30},
+            "num_attention_heads must divide hidden_size, got .*=16, hidden_size=30",
+        ),
+        ({"hidden_act": "mish"}, "hidden_act must be one of gelu, gelu_new, relu, silu, got hidden_act='mish'"),
+    ],
+)
+def test_clip_configs_that_no_bert_has_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        ClipConfig(**values)
 
 
 def test_slopes_of_the_released_model():

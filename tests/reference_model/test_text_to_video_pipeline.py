@@ -152,6 +152,7 @@ def test_sampling_leaves_no_graph_behind_and_no_inference_tensors(small_pipeline
         ({"steps": 3}, ConfigError, "no key 'steps'\n  hint: did you mean num_steps"),
         ({"num_steps": 0}, ConfigError, "at least one step"),
         ({"batch_size": 0}, ReferenceModelError, "batch_size must be at least 1, got 0"),
+        ({"seeds": [3, 2**64]}, ReferenceModelError, "a seed must fit into 64 bits, got 18446744073709551616"),
         ({"seeds": []}, ReferenceModelError, r"every prompt needs at least one seed, got \[\]"),
         ({"seeds": [[1], [2]]}, ReferenceModelError, "got 2 rows for 1 prompts(.|\n)*flat list"),
         ({"seeds": [1, [2]]}, ReferenceModelError, r"all ints or all sequences of ints, got \[1, \[2\]\]"),

@@ -9,7 +9,7 @@ from reference_model.config import TransformerConfig
 from reference_model.errors import ShapeError
 from reference_model.transformer.model import StepVideoTransformer
 
-GOLDEN_FILES = ["dit_multihead", "dit_patch2_extra", "dit_small_activations"]
+GOLDEN_FILES = ["dit_multihead", "dit_head128", "dit_patch2_extra", "dit_small_activations"]
 
 
 @pytest.mark.parametrize("compat", ["upstream", "precise"])
@@ -123,7 +123,15 @@ def test_frame_rate_matters_only_where_given(small_transformer, inputs):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hidden_states": torch.zeros(2, 3, 5, 4, 2)}, r"must have 2 channels, got shape \(2, 3, 5, 4, 2\)"),
+        ({"hidden_states": torch.zeros(2, 3, 5, 4, 2)}, r"frames, 2, height, width\), got \(2, 3, 5, 4, 2\)"),
+        ({"hidden_states": torch.zeros(3, 2, 4, 2)}, r"frames, 2, height, width\), got \(3, 2, 4, 2\)"),
+        ({"timestep": torch.tensor(0.5)}, r"timestep must have shape \(2,\), one value per sample, got \(\)"),
+        ({"timestep": torch.zeros(2, 1)}, r"timestep must have shape \(2,\), one value per sample, got \(2, 1\)"),
+        ({"fps": torch.ones(3)}, r"fps must have shape \(2,\), one value per sample, got \(3,\)"),
+        ({"encoder_hidden_states": torch.zeros(2, 5, 7)}, r"hidden_states must .* words, 12\), got \(2, 5, 7\)"),
+        ({"encoder_hidden_states": torch.zeros(5, 12)}, r"hidden_states must .* words, 12\), got \(5, 12\)"),
+        ({"encoder_hidden_states": torch.zeros(1, 5, 12)}, r"must have shape \(2, words, 12\), got \(1, 5, 12\)"),
+        ({"encoder_hidden_states_2": torch.zeros(2, 3, 7)}, r"states_2 must have .* words, 8\), got \(2, 3, 7\)"),
         ({"encoder_attention_mask": torch.ones(2, 7)}, r"must have shape \(2, 8\) .*got \(2, 7\)"),
     ],
 )

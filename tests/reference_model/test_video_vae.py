@@ -178,6 +178,7 @@ def test_posterior_clamps_and_samples_from_its_generator():
     posterior = DiagonalGaussian.from_moments(moments)
     assert posterior.mean.flatten().tolist() == [1.0, -99.0]
     assert posterior.logvar.flatten().tolist() == [20.0, 0.0]
+    assert DiagonalGaussian.from_moments(-moments).logvar.flatten().tolist() == [-30.0, 0.0]
     draws = [posterior.sample(torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
@@ -226,5 +227,11 @@ def test_clips_that_do_not_fit_are_refused(small_vae):
         vae.encode(torch.zeros(1, 3, 17, 16, 16))
     with pytest.raises(ShapeError, match=r"clip of 23 frames has no latents(.|\n)*nearest lengths that work: 21, 26"):
         vae.encode(torch.zeros(1, 23, 3, 16, 16))
+    with pytest.raises(ShapeError, match=r"from -1 to 1, got torch.uint8\n.*pixels / 127.5 - 1"):
+        vae.encode(torch.zeros(1, 17, 3, 16, 16, dtype=torch.uint8))
+    with pytest.raises(ShapeError, match=r"shape \(batch, time, 3, height, width\), got \(0, 17, 3, 16, 16\)"):
+        vae.encode(torch.zeros(0, 17, 3, 16, 16))
     with pytest.raises(ShapeError, match=r"frames >= 1, 2, height, width\), got \(1, 3, 4, 1, 1\)"):
         vae.decode_chunks(torch.zeros(1, 3, 4, 1, 1))
+    with pytest.raises(ShapeError, match=r"frames >= 1, 2, height, width\), got \(1, 3, 2, 0, 1\)"):
+        vae.decode_chunks(torch.zeros(1, 3, 2, 0, 1))

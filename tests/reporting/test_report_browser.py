@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board_runs import NASTY, level, make_run, suite
+from real_browser import NEEDS_CHROMIUM, Watch, assert_in_step, moments, real_browser
 
 from stepbench.reporting import write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FRAMES, FPS = 24, 8
-POSITIONS = "videos => videos.map(video => video.currentTime)"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -43,26 +37,16 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(page_file: Path) -> Iterator[Any]:
     """The page on a dark phone; whatever it asks for and whatever breaks in it is noted."""
-    from playwright.sync_api import sync_playwright
-
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    switches += ["--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches, env={"PATH": os.environ["PATH"]})
+    watch = Watch()
+    with real_browser() as browser:
         context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
         page = context.new_page()
         page.set_default_timeout(20_000)
-        asked: list[str] = []
-        broken: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("dialog", lambda dialog: broken.append(f"a dialog opened: {dialog.message}"))
-        page.on("console", lambda message: broken.append(message.text))
+        watch.on(page, console=True)
         page.goto(page_file.as_uri())
         yield page
-        browser.close()
-    assert broken == []
-    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [page_file.as_uri()]
+    assert watch.broken == []
+    assert watch.asked == [page_file.as_uri()]
 
 
 def test_clips_of_a_row_play_in_step_and_obey_the_keys(page: Any) -> None:
@@ -72,13 +56,7 @@ def test_clips_of_a_row_play_in_step_and_obey_the_keys(page: Any) -> None:
     assert videos.count() == 2
     assert videos.first.evaluate("video => video.controls") is False
     row.get_by_role("button", name="Play all clips of this row").click()
-    seen = []
-    while len(seen) < 20:
-        page.wait_for_timeout(100)
-        seen.append(videos.evaluate_all(POSITIONS))
-    assert max(left for left, _ in seen) > 1.0, "the left clip does not play"
-    assert max(right for _, right in seen) > 1.0, "the right clip does not play"
-    assert max(abs(left - right) * FPS for left, right in seen) <= 1.0
+    assert_in_step(page, videos, FPS)
 
     row.get_by_role("button", name="Pause all clips of this row").click()
     row.focus()
@@ -86,9 +64,9 @@ def test_clips_of_a_row_play_in_step_and_obey_the_keys(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert row.locator("output").inner_text() == f"3 / {FRAMES}"
-    assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [2, 2]
+    assert [int(position * FPS) for position in moments(videos)] == [2, 2]
     row.get_by_label("Frame", exact=True).fill("10")
-    assert [int(position * FPS) for position in videos.evaluate_all(POSITIONS)] == [10, 10]
+    assert [int(position * FPS) for position in moments(videos)] == [10, 10]
     row.focus()
     page.keyboard.press("End")
     assert row.get_by_label("Frame", exact=True).get_attribute("aria-valuetext") == f"frame {FRAMES} of {FRAMES}"

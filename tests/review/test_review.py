@@ -80,6 +80,9 @@ def test_thresholds_accept_reject_and_leave_the_rest_to_people(scored, policy_of
     assert standings(review) == ["accept", "review", "reject", "reject", "review"]
     assert review.counts == {"accept": 1, "review": 2, "reject": 2, "no clip": 0}
     assert review.clips[1].reasons == ["intent: shape_alignment is 0.79, wanted at least 0.8 (as told)"]
+    (bad,) = review.clips[3].reasons
+    assert bad == "quality: flicker is 0.3, wanted at most 0.1, rejected at 0.3 and above (as told)"
+    assert "wanted at least 0.8, rejected at 0.3 and below" in review.clips[2].reasons[0]
     assert review.clips[3].axis("quality") == "reject"
     assert review.clips[3].axis("intent") == "accept"
     assert [clip.name for clip in review.queue] == ["p2-s0", "p5-s0"]
@@ -163,6 +166,8 @@ def test_metrics_without_a_better_direction_are_accepted_between_bounds(policy_o
         for value in (0.2, 0.8, 0.19, 0.05, 0.04, 0.96)
     }
     assert found == {0.2: "accept", 0.8: "accept", 0.19: "review", 0.05: "review", 0.04: "reject", 0.96: "reject"}
+    (bright, *_) = (one for one in find_in_clip(policy, "en", {"exposure": [row(0.96, "neutral")]}) if one.reason)
+    assert bright.reason == "exposure is 0.96, wanted from 0.2 to 0.8, rejected outside of 0.05 to 0.95"
     with pytest.raises(UsageError, match="neither direction is better"):
         find_in_clip(policy_of(WHOLE), "en", {"flicker": [row(0.1, "neutral")]})
 

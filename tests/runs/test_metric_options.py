@@ -11,7 +11,7 @@ from stepbench.errors import UsageError
 from stepbench.runs.metric_spec import MetricSpec, parse_metric
 from stepbench.runs.run import open_run
 
-RUN = ("run", "-M", "python:toy_generators:noise", "-t", "mini", "--seeds")
+RUN = ("run", "-M", "python:toy_generators:noise_of_16", "-t", "mini", "--seeds")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ def test_refusals_are_results_and_failures_are_gaps(stepbench, make_suite):
     assert by_category["a"]["coverage"] == 0.5
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_generator_that_leaves_the_program_fails_its_sample_alone(stepbench, make_suite, workers):
+    make_suite("fine", "leave it", "fine too")
+    assert stepbench(*OBEDIENT, "-m", "flicker", "--workers", workers).code == 3
+    assert outcomes() == {"p1": ("ok", None), "p2": ("failed", "SystemExit: 0"), "p3": ("ok", None)}
+
+
 def test_refusals_alone_leave_a_run_complete(stepbench, make_suite):
     make_suite("fine", "refuse it")
     assert stepbench(*OBEDIENT, "-m", "flicker").code == 0

@@ -123,7 +123,7 @@ def test_a_failure_undoes_no_score_of_the_same_clip(tmp_path):
     ]
     with Journal(folder.score_journal("m@1:[x]*")) as journal:
         journal.append(
-            {"sample_key": key, "clip_sha256": clip, "status": status, "value": value}
+            {"sample_key": key, "clip_sha256": clip, "status": status, "value": value, "n": 1, "error": None}
             for key, clip, status, value in entries
         )
     assert {key: row["value"] for key, row in folder.read_scores("m@1:[x]*").items()} == {
@@ -143,3 +143,47 @@ def test_temporary_files_of_a_killed_process_are_no_part_of_a_run(run, stepbench
     assert not [path for path in run.folder.rglob("*") if "tmp" in path.name]
     info = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     assert info["status"] == "complete"
+
+
+DAMAGE = {
+    "plan.jsonl": ("is not the plan of run.json: 1 samples", lambda text: text.partition("\n")[2]),
+    "prompts.jsonl": ("lacks prompt 'p1', which is planned", lambda text: text.partition("\n")[2]),
+    "samples.jsonl": (r"samples.jsonl:1: a row with .*outcome.* was expected", lambda text: '{"a": 1}\n' + text),
+    "scores/flicker@1:native.jsonl": (
+        r"native.jsonl:1: a row with .*status.* was expected",
+        lambda text: "{}\n" + text,
+    ),
+    "run.json": ("suite missing or of another kind", lambda text: text.replace('"suite"', '"sweet"')),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_file_is_named_by_readers_and_by_the_same_command(stepbench, run, name):
+    message, spoil = DAMAGE[name]
+    whole = (run.folder / name).read_text(encoding="utf-8")
+    (run.folder / name).write_text(spoil(whole), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=message):
+        open_run(run.folder).scores()
+    ended = stepbench(*NOISE)
+    assert (ended.code, "unexpected crash" in ended.err, name.partition("/")[0] in ended.err) == (2, False, True)
+    (run.folder / name).write_text(whole, encoding="utf-8")
+    assert stepbench(*NOISE).code == 0
+
+
+def test_a_prompt_whose_words_were_changed_is_refused(stepbench, run):
+    prompts = run.folder / "prompts.jsonl"
+    prompts.write_text(prompts.read_text(encoding="utf-8").replace("one", "another"), encoding="utf-8")
+    ended = stepbench(*NOISE)
+    assert (ended.code, "holds other prompts than were planned" in ended.err) == (2, True)
+    prompts.write_text('{"id": "p1"}\n', encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"a line is no prompt: .*text"):
+        _ = open_run(run.folder).prompts
+
+
+def test_a_plan_of_other_samples_is_not_taken_for_the_plan(run):
+    folder = RunFolder(run.folder)
+    rows = folder.read_plan(run.info)
+    assert [row["seed"] for row in rows] == [0, 0]
+    folder.plan.write_text("".join(json.dumps(row | {"seed": 1}) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"2 samples that do not give plan hash"):
+        folder.read_plan(run.info)

@@ -166,6 +166,14 @@ def test_no_groups_and_no_prompts_of_a_set(stepbench, runs):
     assert json.dumps(alone)
 
 
+def test_seeds_of_one_prompt_decide_nothing(stepbench, runs):
+    for name, generator in (("one", "noise"), ("two", "dim")):
+        assert make(stepbench, generator, name, *SET, "-L", "1") == 0
+    row = row_of(api.compare(runs / "one", runs / "two"))
+    assert (row["n"], row["p"], row["p_adjusted"], row["verdict"]) == (1, 1.0, 1.0, "not separable")
+    assert np.isnan(row["low"])
+
+
 def test_one_sample_in_common_is_no_set(stepbench, make_suite, runs):
     make_suite("fail", "one", name="small")
     for generator, name in (("noise", "first"), ("obedient", "second")):

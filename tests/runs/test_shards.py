@@ -58,6 +58,8 @@ def test_merge_with_a_shard_missing_is_incomplete(stepbench, workplace, whole):
     for index in range(2):
         stepbench(*RUN, "--no-score", "--run-id", "part", "-o", f"machine-{index}", "--shard", f"{index}/4")
     ended = stepbench("merge", "machine-0/part", "machine-1/part", "-o", "runs/merged")
+    assert "samples were not tried yet" in ended.err
+    assert "0 failures" not in ended.err
     assert ended.code == 3
     assert "2 missing" in ended.err
 

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board_runs import NASTY
+from real_browser import NEEDS_CHROMIUM, Watch, assert_in_step, real_browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FRAMES, FPS = 24, 8
-POSITIONS = "videos => videos.map(video => video.currentTime)"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
 def page(site: Path) -> Iterator[Any]:
     """The first page on a dark phone; whatever is asked for and whatever breaks is noted."""
-    from playwright.sync_api import sync_playwright
-
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches, env={"PATH": os.environ["PATH"]})
+    watch = Watch()
+    with real_browser() as browser:
         page = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark").new_page()
         page.set_default_timeout(20_000)
-        asked: list[str] = []
-        broken: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("dialog", lambda dialog: broken.append(f"a dialog opened: {dialog.message}"))
-        page.on("console", lambda message: broken.append(message.text))
+        watch.on(page, console=True)
         page.goto((site / "index.html").as_uri())
         yield page
-        browser.close()
-    assert broken == []
-    assert [url for url in asked if not url.startswith(site.as_uri())] == []
+    assert watch.broken == []
+    assert [url for url in watch.asked if not url.startswith(site.as_uri())] == []
 
 
 def test_the_board_is_filtered_and_sorted_and_clips_play_in_step(page: Any) -> None:
@@ -67,12 +52,7 @@ def test_the_board_is_filtered_and_sorted_and_clips_play_in_step(page: Any) -> N
     videos = row.locator("video")
     assert videos.count() == 2
     row.get_by_role("button", name="Play all clips of this row").click()
-    seen = []
-    while len(seen) < 20:
-        page.wait_for_timeout(100)
-        seen.append(videos.evaluate_all(POSITIONS))
-    assert max(left for left, _ in seen) > 1.0, "the left clip does not play"
-    assert max(abs(left - right) * FPS for left, right in seen) <= 1.0
+    assert_in_step(page, videos, FPS)
     row.get_by_role("button", name="Pause all clips of this row").click()
     row.focus()
     page.keyboard.press("Home")

@@ -69,6 +69,7 @@ def test_equal_values_give_an_interval_of_no_width():
     [
         ({"values": [1.0, float("nan")]}, r"1 of 2 values are not \(first: index 1, nan\)"),
         ({"values": [[1.0]]}, r"values must be one-dimensional, got shape \(1, 1\)"),
+        ({"values": ["a", 1.0]}, "values must be numbers: could not convert string to float: 'a'"),
         ({"values": [1.0, 2.0], "clusters": ["a"]}, r"one label per value: 2 values, labels of shape \(1,\)"),
         ({"values": [1.0, 2.0], "clusters": ["a", None]}, "no label at index 1"),
         ({"values": [1.0, 2.0], "clusters": [1.0, float("nan")]}, "no label at index 1"),

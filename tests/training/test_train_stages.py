@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ from small_model import VAE, noise_clip, write_clips, write_model
 from reference_model.checkpoint import load_pipeline, load_transformer, load_vae
 from reference_model.checkpoint.verify import verify_folder
 from reference_model.training.checkpoints import load_state
-from stepbench.errors import IncompleteError, NothingSelectedError, StepbenchError, UsageError
+from stepbench.errors import (
+    EnvironmentUnfitError,
+    IncompleteError,
+    NothingSelectedError,
+    StepbenchError,
+    UsageError,
+)
 from stepbench.training import session
 from stepbench.training.clip_sizes import SizeRule, parse_sizes
 from stepbench.training.request import TrainingRequest
@@ -252,6 +259,14 @@ def test_a_reference_that_has_changed_meanwhile_is_noticed(train, preferences, m
     shutil.copytree(tmp_path / "e", started)
     with pytest.raises(UsageError, match=r"the reference model is another one than when .*a was started\n.*exported"):
         train("dpo", "a", *settings, **options)
+
+
+def test_without_the_package_for_adapters_nothing_is_begun(train, preferences, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(EnvironmentUnfitError, match=r"package peft, which is not installed") as caught:
+        train("dpo", "dpo", "lora_rank=2", data=str(preferences))
+    assert caught.value.exit_code == 12
+    assert not (tmp_path / "dpo" / "latents").exists()
 
 
 def test_held_out_preferences_of_their_own_share_no_prompt(train, preferences):

@@ -167,6 +167,7 @@ def test_the_command(stepbench, monkeypatch):
     assert "not as promised: flicker" in result.err
     assert stepbench("metrics", "selftest", "--clips", 2).code == 2
     assert stepbench("metrics", "selftest", "-m", "nonsense").code == 2
+    assert stepbench("metrics", "selftest", "-m", "").code == 5
 
 
 def test_what_cannot_be_loaded_here_is_left_out_aloud(stepbench, monkeypatch):

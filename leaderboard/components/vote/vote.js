@@ -35,6 +35,7 @@ function startVote(root, data, send) {
   const playable = clips.length === 2;
   const watches = clips.map((clip) => watchClip(clip, on, view.inSight, refresh));
   const form = startQuestions(root, data, on, refresh);
+  for (const { video } of clips) for (const event of ["error", "loadedmetadata"]) on(video, event, refresh);
   const voteId = randomId();
   let skipped = false;
   let sent = false;
@@ -74,7 +75,8 @@ function startVote(root, data, send) {
     undoButton.disabled = sent;
     const shares = watches.map(({ state }) => Math.floor(100 * (state.done ? 1 : state.share)));
     const [asked, first] = data.alone ? [words.open_alone, words.watch_alone] : [words.open, words.watch_first];
-    lock.textContent = !playable ? words.broken : inTurn() ? asked : fill(first, data.alone ? [shares[turn]] : shares);
+    const broken = !playable || clips.some(({ video }) => video.error);
+    lock.textContent = broken ? words.broken : inTurn() ? asked : fill(first, data.alone ? [shares[turn]] : shares);
     root.classList.toggle("locked", !open);
   }
 

@@ -101,7 +101,8 @@ def export_preferences(
         UsageError: A clip is missing or was changed, or the files of another export are in the way.
     """
     votes = candidate_votes(source.votes, rules)
-    asked = votes.drop_duplicates("prompt_id")[["prompt_id", "text", "pair_group"]]
+    # One id may stand with several texts, where a table of pairs is not from one suite.
+    asked = votes[["prompt_id", "text", "pair_group"]].drop_duplicates()
     refuse_leaks(
         ((str(row["prompt_id"]), str(row["text"]), row["pair_group"] or None) for row in asked.to_dict("records")),
         evaluation,

@@ -86,7 +86,8 @@ def read_preference_votes(paths: Iterable[Path]) -> pd.DataFrame:
         UsageError: A file that is no such export.
     """
     votes: list[dict[str, Any]] = []
-    for path in [file for given in paths for file in _files(given)]:
+    places = list(paths)
+    for path in [file for given in places for file in _files(given)]:
         for number, row in enumerate(_read(path), 1):
             lacking = [name for name in ("prompt", "chosen", "rejected", "pair_id", "votes") if name not in row]
             if lacking:
@@ -95,6 +96,8 @@ def read_preference_votes(paths: Iterable[Path]) -> pd.DataFrame:
                     hint="only files of `stepbench prefs export --to dpo` or `trl` hold the votes behind their pairs",
                 )
             votes.extend(_votes(row))
+    if not votes:
+        raise UsageError(f"no preferences in {', '.join(map(str, places))}", hint="export them again")
     return votes_frame(votes)
 
 

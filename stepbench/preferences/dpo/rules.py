@@ -206,13 +206,17 @@ def _outcome(row: dict[str, Any], clips: Sequence[dict[str, Any]]) -> Any:
 def _by_generator(pairs: list[PreferredPair], rules: PairRules, dropped: Counter[str]) -> list[PreferredPair]:
     if rules.same_generator == "any":
         return pairs
-    own = [pair for pair in pairs if pair.chosen["model"] == pair.rejected["model"]]
+    own = [pair for pair in pairs if _one_generator(pair)]
     if rules.same_generator == "prefer":
         have = {pair.prompt_id for pair in own}
-        own = [pair for pair in pairs if pair in own or pair.prompt_id not in have]
+        own = [pair for pair in pairs if _one_generator(pair) or pair.prompt_id not in have]
     if len(own) < len(pairs):
         dropped["clips of two generators"] += len(pairs) - len(own)
     return own
+
+
+def _one_generator(pair: PreferredPair) -> bool:
+    return pair.chosen["model"] == pair.rejected["model"]
 
 
 def _capped(pairs: Iterable[PreferredPair], rules: PairRules, dropped: Counter[str]) -> list[PreferredPair]:

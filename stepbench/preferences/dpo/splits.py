@@ -44,7 +44,7 @@ class SplitShares:
     test: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.val < 0 or self.test < 0 or self.val + self.test >= 1:
+        if not (self.val >= 0 and self.test >= 0 and self.val + self.test < 1):
             raise UsageError(
                 f"shares must be at least 0 and sum to less than 1, got val {self.val} and test {self.test}",
                 hint="such as 0.1 and 0.1",

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from stepbench.canonical import sha256_json
-from stepbench.errors import UsageError
+from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.formats.votes_table import SCHEMA, votes_frame
 from stepbench.preferences.ratings.counting import count_votes
 
@@ -32,8 +32,10 @@ def write_arena(votes: pd.DataFrame, path: Path) -> int:
         UsageError: Another suffix.
         NothingSelectedError: No vote counts.
     """
-    rows = [_battle(row) for row in count_votes(votes).pairwise.to_dict("records")]
     _check_suffix(path)
+    rows = [_battle(row) for row in count_votes(votes).pairwise.to_dict("records")]
+    if not rows:
+        raise NothingSelectedError("no pairwise vote counts, so there is no battle", hint="stepbench prefs rate STUDY")
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return len(rows)

@@ -60,8 +60,13 @@ def write_argilla(votes: pd.DataFrame, pairs: pd.DataFrame, path: Path, *, url_p
     return len(votes)
 
 
-def read_argilla(path: Path, pairs: pd.DataFrame) -> pd.DataFrame:
+def read_argilla(path: Path, pairs: pd.DataFrame, standing: pd.DataFrame | None = None) -> pd.DataFrame:
     """Responses as votes: verdicts, ratings and who gave them; times and vote ids are not among what records hold.
+
+    Args:
+        path: A list of records as JSON.
+        pairs: The study's.
+        standing: The study's votes: a response by one of its annotators to a pair they have judged is that vote.
 
     Raises:
         UsageError: No list of records, a pair that the study does not have, or an answer that no question has.
@@ -75,6 +80,7 @@ def read_argilla(path: Path, pairs: pd.DataFrame) -> pd.DataFrame:
             f"{path} is no list of Argilla records", hint="write them with `dataset.records.to_json(FILE)`"
         )
     known = pairs_by_id(pairs)
+    stored = _stored(standing)
     rows = []
     for number, record in enumerate(records, 1):
         where = f"{path}, record {number}"
@@ -83,7 +89,7 @@ def read_argilla(path: Path, pairs: pd.DataFrame) -> pd.DataFrame:
         for question, responses in (record.get("responses") or {}).items():
             for response in responses:
                 told = _judgement(question, response.get("value"), where)
-                rows.append(_vote(pair, str(response.get("user_id")), programs) | told)
+                rows.append(_vote(pair, str(response.get("user_id")), programs, stored) | told)
     return votes_frame(rows)
 
 
@@ -117,11 +123,23 @@ def _judgement(question: str, value: Any, where: str) -> dict[str, Any]:
     return {"dimension": dimension, "rating": float(value), "rated_clip": verdict_inside(side)}
 
 
-def _vote(pair: Mapping[str, Any], user: str, programs: list[str]) -> dict[str, Any]:
+def _vote(
+    pair: Mapping[str, Any], user: str, programs: list[str], stored: Mapping[tuple[str, str], tuple[str, str]]
+) -> dict[str, Any]:
+    new = (f"argilla-{sha256_json([pair['pair_id'], user])[:24]}", user)
+    vote_id, annotator = stored.get((str(pair["pair_id"]), user), new)
     return {
         **prompt_columns(pair),
         **clips_of_sides(pair, swapped=False),
-        "vote_id": f"argilla-{sha256_json([pair['pair_id'], user])[:24]}",
-        "annotator": user,
+        "vote_id": vote_id,
+        "annotator": annotator,
         "simulated": user in programs,
     }
+
+
+def _stored(standing: pd.DataFrame | None) -> dict[tuple[str, str], tuple[str, str]]:
+    """(pair, user) -> the vote's id and the annotator's pseudonym, of votes that the study has."""
+    if standing is None:
+        return {}
+    rows = standing.drop_duplicates("vote_id").to_dict("records")
+    return {(row["pair_id"], user_id(row["annotator"])): (row["vote_id"], row["annotator"]) for row in rows}

@@ -34,15 +34,19 @@ def is_swapped(vote: Mapping[str, Any], pair: Mapping[str, Any]) -> bool:
     Raises:
         UsageError: The vote is on other clips than the pair's.
     """
-    told_by = ("model", "run", "seed", "clip")
-    seen = [[_text(vote[f"{name}_{side}"]) for name in told_by] for side in "ab"]
-    planned = [[_text(pair[f"{name}_{number}"]) for name in told_by] for number in (1, 2)]
+    seen = [[*made_by(vote, side), _text(vote[f"clip_{side}"])] for side in "ab"]
+    planned = [[*made_by(pair, number), _text(pair[f"clip_{number}"])] for number in "12"]
     if seen not in (planned, planned[::-1]):
         raise UsageError(
             f"vote {vote['vote_id']} is on other clips than pair {pair['pair_id']}",
             hint="votes and pairs must be of one study",
         )
     return seen != planned
+
+
+def made_by(row: Mapping[str, Any], side: str) -> tuple[str, ...]:
+    """Model, run and seed of one clip of a vote ("a", "b") or of a pair ("1", "2"), as texts."""
+    return tuple(_text(row[f"{name}_{side}"]) for name in ("model", "run", "seed"))
 
 
 def verdict_outside(winner: str, *, swapped: bool) -> str:

@@ -14,13 +14,18 @@ import pandas as pd
 from stepbench.canonical import sha256_json
 from stepbench.errors import NothingSelectedError, UsageError
 from stepbench.preferences.formats.planned_pairs import clips_of_sides, prompt_columns
+from stepbench.preferences.formats.videoalign_votes import (
+    LABELS,
+    read_votes_beside,
+    votes_of_row,
+    write_votes_beside,
+)
 from stepbench.preferences.formats.votes_table import votes_frame
 from stepbench.preferences.ratings.counting import Table, count_votes
 
 COLUMNS = ("path_A", "path_B", "prompt", "VQ", "MQ", "TA", "fps_A", "num_frames_A", "fps_B", "num_frames_B")
 DIMENSIONS = {"VQ": "aesthetic_appeal", "MQ": "motion_smoothness", "TA": "instruction_following"}
 """Their quality of pictures, quality of motion and alignment with the text, as our protocols call them."""
-_LABELS = {"a": "A", "b": "B", "tie": "same", "both_bad": "same"}
 _VERDICTS = {"A": "a", "B": "b", "same": "tie"}
 
 
@@ -43,7 +48,8 @@ def write_videoalign(votes: Table, path: Path) -> VideoAlignFile:
     """The votes that count, one row per pair and annotator. "Both bad" becomes `same`, which is all the format has.
 
     A column holds the votes of its dimension (`DIMENSIONS`); where a study asks for the overall verdict only, all three
-    columns hold that.
+    columns hold that. Whose judgement a row is, and whether a program's, stands in a file beside it
+    (`videoalign_votes`).
 
     Raises:
         NothingSelectedError: No row has all three.
@@ -51,14 +57,16 @@ def write_videoalign(votes: Table, path: Path) -> VideoAlignFile:
     """
     pairwise = count_votes(votes).pairwise
     dimensions = _dimensions(set(pairwise["dimension"]))
-    rows, left_out = [], 0
+    rows, whose, left_out = [], [], 0
     for _, group in pairwise.groupby(["pair_id", "annotator"], sort=True):
-        labels = {row["dimension"]: _LABELS[row["winner"]] for row in group.to_dict("records")}
-        if any(dimension not in labels for dimension in dimensions.values()):
+        given = {row["dimension"]: row for row in group.to_dict("records")}
+        if any(dimension not in given for dimension in dimensions.values()):
             left_out += 1
             continue
         first = group.iloc[0]
-        verdicts = {column: labels[dimension] for column, dimension in dimensions.items()}
+        judgements = {column: given[dimension] for column, dimension in dimensions.items()}
+        verdicts = {column: LABELS[row["winner"]] for column, row in judgements.items()}
+        whose.append(votes_of_row(judgements))
         rows.append(
             {
                 "path_A": first["clip_a"],
@@ -75,13 +83,15 @@ def write_videoalign(votes: Table, path: Path) -> VideoAlignFile:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
+    write_votes_beside(whose, path)
     return VideoAlignFile(rows=len(rows), dimensions=dimensions, left_out=left_out)
 
 
 def read_videoalign(path: Path, pairs: Table | None = None) -> Table:
     """The file as votes. It names neither annotators nor models.
 
-    The n-th row on a pair of clips is taken for the n-th annotator. Where VQ, MQ and TA agree in every row they came
+    Where the file beside it, written with it, says whose votes they are, they are these. Without it the n-th row on a
+    pair of clips is taken for the n-th annotator, and for a person; where VQ, MQ and TA agree in every row they came
     from one question, and give overall votes.
 
     Args:
@@ -90,7 +100,8 @@ def read_videoalign(path: Path, pairs: Table | None = None) -> Table:
             clip's path stands in for its model.
 
     Raises:
-        UsageError: Missing columns, an unknown label, or clips that no pair of the study has.
+        UsageError: Missing columns, an unknown label, clips that no pair of the study has, or a file beside that does
+            not fit.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -102,10 +113,14 @@ def read_videoalign(path: Path, pairs: Table | None = None) -> Table:
         raise UsageError(f"{path} lacks the columns {', '.join(missing)}", hint=f"VideoAlign has {', '.join(COLUMNS)}")
     one_question = all(row["VQ"] == row["MQ"] == row["TA"] for row in rows)
     known = _by_paths(pairs) if pairs is not None else None
+    beside = read_votes_beside(rows, path)
     seen: Counter[str] = Counter()
     votes = []
     for number, row in enumerate(rows, 1):
         shared = _pair(row, known, f"{path}, row {number}")
+        if beside is not None:
+            votes.extend(shared | vote for vote in beside[number - 1])
+            continue
         seen[shared["pair_id"]] += 1
         who = f"videoalign-{seen[shared['pair_id']]}"
         for column, dimension in {"VQ": "overall"}.items() if one_question else DIMENSIONS.items():

@@ -37,7 +37,7 @@ NEEDED = (
 
 @dataclass(frozen=True, kw_only=True)
 class CountedVotes:
-    """The votes that count, and how many do not.
+    """The votes that count, and how many do not. Translations of one prompt share its `prompt_id`: they are one prompt.
 
     Attributes:
         pairwise: One row per pairwise vote, skips left out.
@@ -78,6 +78,7 @@ def count_votes(votes: Table) -> CountedVotes:
         )
     # Sums of floats depend on their order; what votes say must not depend on the order of rows.
     votes = votes.sort_values(["vote_id", "dimension", "rated_clip"], key=lambda column: column.astype(str))
+    votes = votes.assign(prompt_id=prompt_units(votes))
     excluded = votes["excluded"].notna()
     real = votes["kind"] == "real"
     skipped = votes["winner"] == "skip"
@@ -101,3 +102,14 @@ def count_votes(votes: Table) -> CountedVotes:
         ratings=votes[counts & rated].reset_index(drop=True),
         left_out={reason: number for reason, number in left_out.items() if number},
     )
+
+
+def prompt_units(votes: Table) -> Table:
+    """The unit of inference of each vote or pair: its prompt, all translations of one prompt (`pair_group`) being one.
+
+    Args:
+        votes: Votes or pairs with `prompt_id`, and `pair_group` where translations are known.
+    """
+    if "pair_group" not in votes:
+        return votes["prompt_id"]
+    return ("family " + votes["pair_group"].astype(str)).where(votes["pair_group"].notna(), votes["prompt_id"])

@@ -33,12 +33,12 @@ def agreement_table(
         high, items (judged twice or more), judgements, method.
     """
     tables: list[tuple[str, str, Level, Any, np.ndarray]] = []
-    verdicts = _pair_items(pairwise)
+    verdicts = pair_items(pairwise)
     for dimension, group in verdicts.groupby("dimension"):
-        tables.append((str(dimension), "verdict", "nominal", tuple(_CODES.values()), _matrix(group)))
-    rated = _clip_items(ratings)
+        tables.append((str(dimension), "verdict", "nominal", tuple(_CODES.values()), judgement_matrix(group)))
+    rated = clip_items(ratings)
     for dimension, group in rated.groupby("dimension"):
-        tables.append((str(dimension), "rating", "ordinal", SCALE, _matrix(group)))
+        tables.append((str(dimension), "rating", "ordinal", SCALE, judgement_matrix(group)))
     rows = []
     for dimension, judgement, scale, categories, matrix in tables:
         coefficients = {
@@ -81,7 +81,7 @@ def turned(pair_ids: Table, first: Table, second: Table) -> Table:
     return (first > second) != pair_ids.map(toss).astype(bool)
 
 
-def _pair_items(pairwise: Table) -> Table:
+def pair_items(pairwise: Table) -> Table:
     """One row per verdict: item, annotator, value. Clips, not models, are told apart: both may be of one model."""
     swapped = turned(pairwise["pair_id"], clip_names(pairwise, "a"), clip_names(pairwise, "b"))
     left, right = np.where(swapped, "2", "1"), np.where(swapped, "1", "2")
@@ -90,7 +90,8 @@ def _pair_items(pairwise: Table) -> Table:
     return pairwise.assign(item=pairwise["pair_id"], value=outcome.map(_CODES).astype(float))
 
 
-def _clip_items(ratings: Table) -> Table:
+def clip_items(ratings: Table) -> Table:
+    """One row per rating: item (a clip of a prompt, in whichever pairs it was shown), annotator, value."""
     clip = clip_names(ratings, "a").where(ratings["rated_clip"] == "a", clip_names(ratings, "b"))
     return ratings.assign(item=ratings["prompt_id"].astype(str) + " " + clip, value=ratings["rating"])
 
@@ -101,7 +102,8 @@ def clip_names(votes: Table, side: str) -> Table:
     return known[0] + " " + known[1] + " " + known[2]
 
 
-def _matrix(judgements: Table) -> np.ndarray:
-    """(annotators, items); who judged an item several times (in several pairs) counts with the first of it."""
-    table = judgements.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
+def judgement_matrix(judgements: Table) -> np.ndarray:
+    """(annotators, items); who judged an item several times (in several pairs) counts with one of them, by vote_id."""
+    ordered = judgements.sort_values("vote_id", key=lambda column: column.astype(str))
+    table = ordered.pivot_table(index="annotator", columns="item", values="value", aggfunc="first")
     return table.to_numpy(dtype=float)

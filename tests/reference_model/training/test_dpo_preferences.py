@@ -12,8 +12,8 @@ from reference_model.errors import CheckpointError
 from reference_model.training.data import TrainingClip, to_float
 from reference_model.training.preference_latents import LatentPair, encode_pairs
 from reference_model.training.preferences import (
-    ClipFile,
     ClipInMemory,
+    LazyClip,
     PreferenceDataError,
     PreferencePair,
     read_preferences,
@@ -97,7 +97,7 @@ def test_files_without_preferences(folder):
 
 def test_the_digest_is_of_the_content(folder):
     (folder / "copy.toy").write_bytes((folder / "clips" / "a.toy").read_bytes())
-    digests = [ClipFile(folder / name, Decoder()).digest for name in ("clips/a.toy", "copy.toy", "clips/b.toy")]
+    digests = [LazyClip(folder / name, Decoder()).digest for name in ("clips/a.toy", "copy.toy", "clips/b.toy")]
     assert digests[0] == digests[1] != digests[2]
     clips = [
         ClipInMemory(frames(1)),

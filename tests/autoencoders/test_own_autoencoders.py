@@ -87,7 +87,9 @@ def test_classes_that_cannot_be_used(argument, message):
 def test_unknown_families_are_answered_with_close_ones():
     with pytest.raises(UsageError, match=r"no autoencoder family 'h265' in 'h265:23'[\s\S]*h264"):
         make_autoencoder("h265:23")
-    with pytest.raises(UsageError, match=r"no autoencoder family 'xyz'[\s\S]*h264, python, step-video"):
+    with pytest.raises(
+        UsageError, match=r"no autoencoder family 'xyz'[\s\S]*h264:\.\.\. or python:\.\.\. or step-video"
+    ):
         make_autoencoder("xyz:1")
 
 

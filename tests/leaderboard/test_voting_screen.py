@@ -1,4 +1,4 @@
-"""What an annotator's screen is told of a pair: the protocol in the reader's language, and nothing of who made a clip."""
+"""What an annotator's screen is told of a pair: the protocol in the reader's language, nothing of who made a clip."""
 
 from __future__ import annotations
 

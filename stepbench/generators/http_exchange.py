@@ -150,8 +150,7 @@ class Conversation:
         self.has_seen_revision |= bool(said)
         if said and self._revision and said != self._revision:
             raise RevisionChangedError(
-                f"{shown(answer.url)} now runs revision {said!r:.120}, not {self._revision!r}, for which this sample was "
-                "planned"
+                f"{shown(answer.url)} now runs revision {said!r:.120}, this sample was planned with {self._revision!r}"
             )
 
     def _words(self, error: object) -> str:

@@ -50,7 +50,7 @@ def commands(run: Run) -> list[str]:
     """Shell lines that make the run again; a remark says what they cannot hold."""
     info = run.info
     # A generator that bears another name than the one it is called by says how it is called.
-    spec = info["generator"].get("parameters", {}).get("spec", run.generator_name)
+    spec = str(info["generator"].get("parameters", {}).get("spec", run.generator_name))
     words = ["stepbench", "run", "-M", spec, "-t", info["suite"]["name"]]
     words += ["--seeds", _seeds(info["seeds"])]
     suite = _same_suite(info["suite"])

@@ -6,6 +6,7 @@ python examples/http_service.py [PORT]
 import json
 import sys
 import tempfile
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from stepbench.video import write_preview
 
+ONE_AT_A_TIME = threading.Lock()
 CARD = {"name": "grey-noise", "revision": "1", "licence": "CC0-1.0"}
 
 
@@ -37,8 +39,14 @@ class Service(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "secret" in asked["prompt"]:
             self.answer(422, "application/json", json.dumps({"reason": "no secrets"}).encode())
+            return
+        try:
+            with ONE_AT_A_TIME:
+                video = make_video(**asked)
+        except (TypeError, ValueError) as error:
+            self.answer(400, "text/plain", str(error).encode())
         else:
-            self.answer(200, "video/mp4", make_video(**asked))
+            self.answer(200, "video/mp4", video)
 
     def answer(self, status: int, kind: str, body: bytes) -> None:
         """Send it, and with it which version made it."""

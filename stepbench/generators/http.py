@@ -16,8 +16,8 @@ from stepbench.generators.http_video import is_video, save_video
 from stepbench.generators.protocol import Clip
 from stepbench.records import GeneratorCard, Prompt, Request, Settings
 
-CARD_SECONDS = 60.0
-"""Seconds that a service may take to say what it is."""
+CARD_SECONDS = 300.0
+"""Seconds that a service may take to say what it is: some do not answer while they make a clip for somebody else."""
 
 REFUSALS = (422, 451)
 VERSION = ("revision", "weights_hash")

@@ -232,7 +232,7 @@ def test_a_wait_beyond_the_limit_is_a_failure_at_once(generate, timeout, seconds
     "reply",
     [
         Reply(200, b"x", "video/mp4", pause=1.0),
-        Reply(200, (b"x",) * 20, "video/mp4", pause=0.05),
+        Reply(200, (b"x",) * 20, "video/mp4", {"X-Model-Revision": "7"}, pause=0.05),
         Reply(202, headers={"Location": "/wait"}),
     ],
 )

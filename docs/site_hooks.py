@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = {
     "Tutorials": "tutorials/researcher tutorials/regression-team tutorials/stakeholder tutorials/study "
     "tutorials/model-developer",
-    "Guides": "models parallelism scaling networks statistics sweep cost gate report review preference-studies voting "
-    "preference-data training leaderboard submitting deploy examples/README CONTRIBUTING",
+    "Guides": "models http-generator parallelism scaling networks statistics sweep cost gate report review "
+    "preference-studies voting preference-data training leaderboard submitting deploy examples/README CONTRIBUTING",
     "Commands": "commands/README",
     "Python": "python/README python/stepbench",
     "Metrics": "metrics/README validity metric-options metric-oracles",

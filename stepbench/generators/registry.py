@@ -16,6 +16,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "world": ("stepbench.generators.world:world_generator", "world:VARIANT  procedural clips, exact or corrupted"),
     "folder": ("stepbench.generators.folder:folder_generator", "folder:DIR  clips that exist already, by manifest"),
     "command": ("stepbench.generators.command:command_generator", 'command:"PROGRAM {prompt} {output}"  any program'),
+    "http": ("stepbench.generators.http:http_generator", "http:URL  a model behind an HTTP service"),
     "diffusers": (
         "stepbench.generators.diffusers:diffusers_generator",
         "diffusers:MODEL  a text-to-video pipeline: repository id, id@revision, or folder",

@@ -49,7 +49,9 @@ def run_facts(name: str, run: Run, label: str, number: int) -> RunFacts:
 def commands(run: Run) -> list[str]:
     """Shell lines that make the run again; a remark says what they cannot hold."""
     info = run.info
-    words = ["stepbench", "run", "-M", run.generator_name, "-t", info["suite"]["name"]]
+    # A generator that bears another name than the one it is called by says how it is called.
+    spec = str(info["generator"].get("parameters", {}).get("spec", run.generator_name))
+    words = ["stepbench", "run", "-M", spec, "-t", info["suite"]["name"]]
     words += ["--seeds", _seeds(info["seeds"])]
     suite = _same_suite(info["suite"])
     selection, remarks = _selection(run, suite)

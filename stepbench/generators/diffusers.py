@@ -61,19 +61,30 @@ class DiffusersGenerator:
             revision=source.commit or "files",
             weights_hash=source.weights_hash(),
             description=f"{source.class_name} run through Diffusers",
-            parameters={"pipeline": source.class_name, "saved_with_diffusers": source.index.get("_diffusers_version")},
+            parameters={
+                "pipeline": source.class_name,
+                "saved_with_diffusers": source.index.get("_diffusers_version"),
+                **({"spec": f"{source.name}@{source.commit}"} if source.commit else {}),
+            },
         )
 
     def resolve(self, prompt: Prompt, seed: int, settings: Settings) -> dict[str, Any]:
         """Settings with the defaults of the pipeline's call, and the commit of a repository under `commit`.
 
         Raises:
-            UsageError: A setting the pipeline does not know, a value out of range, a text it would not see, or another
-                task than text to video.
+            UsageError: A setting the pipeline does not know, a value out of range, a text it would not see, another
+                task than text to video, or another commit than the one that was named.
             EnvironmentUnfitError: The extra is not installed, or the device is not there.
         """
-        resolved = self._call.resolve(self._source.name, prompt.text, settings)
-        return {**resolved, "commit": self._source.commit} if self._source.commit else resolved
+        source = self._source
+        if source.commit and settings.get("commit", source.commit) != source.commit:
+            raise UsageError(
+                f"{source.name} stands for commit {source.commit}, not {settings['commit']!r}",
+                hint=f"name the commit behind the repository: {source.name}@COMMIT",
+            )
+        given = {name: value for name, value in settings.items() if name != "commit" or not source.commit}
+        resolved = self._call.resolve(source.name, prompt.text, given)
+        return {**resolved, "commit": source.commit} if source.commit else resolved
 
     def generate(self, request: Request) -> Clip:
         """The clip of one request.

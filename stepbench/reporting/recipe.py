@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stepbench.errors import StepbenchError
 from stepbench.records import Prompt, Suite
 from stepbench.reporting.model import RunFacts
+from stepbench.runs.metric_spec import MetricSpec
 from stepbench.suites import load_suite
 from stepbench.suites.load import select_prompts
 
@@ -59,7 +60,8 @@ def commands(run: Run) -> list[str]:
     changed = {key: value for key, value in info["settings"].items() if defaults.get(key, "") != value}
     words += selection
     words += [word for key, value in sorted(changed.items()) for word in ("--set", f"{key}={value}")]
-    metrics = list(dict.fromkeys(card["name"] for card in run.metric_cards.values()))
+    asked = [MetricSpec(name=card["name"], options=card.get("options", {})) for card in run.metric_cards.values()]
+    metrics = list(dict.fromkeys(map(str, asked)))
     words += ["-m", ",".join(metrics)] if metrics else ["--no-score"]
     if info["reference"]:
         words += ["--reference", f"runs/{info['reference']['run_id']}"]

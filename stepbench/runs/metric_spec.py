@@ -27,6 +27,11 @@ class MetricSpec:
     name: str
     options: Mapping[str, Value] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """As it can be typed again."""
+        told = ", ".join(f"{key}={_written(value)}" for key, value in self.options.items())
+        return f"{self.name}({told})" if told else self.name
+
 
 def parse_metric(text: str) -> MetricSpec:
     """Read `NAME` or `NAME(KEY=VALUE, ...)`; a value with spaces or commas stands in double quotes.
@@ -59,6 +64,13 @@ def _value(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def _written(value: Value) -> str:
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    plain = re.fullmatch(r"[^\s,()\"]+", value) and _value(value) == value
+    return value if plain else f'"{value}"'
 
 
 def _unreadable(text: str) -> UsageError:

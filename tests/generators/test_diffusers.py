@@ -167,6 +167,13 @@ def test_a_branch_that_moves_after_the_plan_does_not_change_the_clip(pipelines, 
     assert (clips[0][1] != clips[1][1]).any()
     pinned = make_generator(f"diffusers:owner/name@{'1' * 40}")
     assert (pinned.generate(request_for(pinned)).frames == clips[0][1]).all()
+    # What reports print after -M and as settings plans the same again.
+    assert pinned.card.parameters["spec"] == f"diffusers:owner/name@{'1' * 40}"
+    planned = clips[0][0].settings
+    prompt = Prompt(id="p", text="p", language="en", category="c")
+    assert pinned.resolve(prompt, 0, planned) == planned
+    with pytest.raises(UsageError, match=f"stands for commit {'1' * 40}, not 'main'"):
+        pinned.resolve(prompt, 0, {"commit": "main"})
     # A worker that starts now finds another commit behind `main`, and still makes what was planned.
     late = make_generator("diffusers:owner/name")
     assert late.card.revision == "2" * 40

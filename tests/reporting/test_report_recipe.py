@@ -61,6 +61,14 @@ def test_the_command_plans_the_same_samples(options: dict[str, Any], tmp_path: P
     assert planned_again(line) == run.info["plan_hash"]
 
 
+def test_metrics_are_asked_for_with_their_options(tmp_path: Path) -> None:
+    metrics = ["flicker", "dynamic_degree(flow=dis)", "sharpness"]
+    run = api.run("world:exact", "moving-shapes", metrics=metrics, limit=1, out=tmp_path)
+    (line,) = commands(run)
+    words = shlex.split(line)
+    assert split_names([words[words.index("-m") + 1]]) == metrics
+
+
 def test_what_a_command_cannot_hold_is_said(runs: dict[str, Path]) -> None:
     *remarks, line = commands(open_run(runs["base"]))
     assert remarks[0] == "# 20 prompts were planned, those in runs/base/prompts.jsonl"

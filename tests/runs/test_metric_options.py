@@ -27,7 +27,9 @@ RUN = ("run", "-M", "python:toy_generators:noise_of_16", "-t", "mini", "--seeds"
     ],
 )
 def test_what_is_written_down_is_read(text: str, name: str, options: dict):
-    assert parse_metric(text) == MetricSpec(name=name, options=options)
+    spec = MetricSpec(name=name, options=options)
+    assert parse_metric(text) == spec
+    assert parse_metric(str(spec)) == spec  # written down again
 
 
 @pytest.mark.parametrize("text", ["fvd(backbone", "fvd(16)", "fvd(frames=)", "fvd(a=b c)", "(a=1)", "fvd(a=1)b", ""])

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from email import message_from_string
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def capture_environment() -> dict[str, Any]:
         "stepbench": __version__,
         "git": _git_state(Path(__file__).parent),
         "python": platform.python_version(),
-        "packages": dict(sorted((dist.name.lower(), dist.version) for dist in distributions() if dist.name)),
+        "packages": _packages(),
         "platform": platform.platform(),
         "cpu": {"model": _cpu_model(), "count": os.cpu_count()},
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -50,6 +51,17 @@ def capture_environment() -> dict[str, Any]:
         "torch": _torch_flags(),
         "variables": {name: os.environ[name] for name in ENVIRONMENT_VARIABLES if name in os.environ},
     }
+
+
+def _packages() -> dict[str, str]:
+    """Name -> version of what is installed. Of metadata only the head is parsed: descriptions take most of the time."""
+    found = []
+    for package in distributions():
+        text = package.read_text("METADATA") or package.read_text("PKG-INFO") or package.read_text("") or ""
+        head = message_from_string(text.partition("\n\n")[0])
+        if head["Name"]:
+            found.append((head["Name"].lower(), head["Version"]))
+    return dict(sorted(found))
 
 
 def _git_state(folder: Path) -> dict[str, Any] | None:

@@ -149,7 +149,8 @@ class Started:
 
 @pytest.fixture(scope="session")
 def warm_processes() -> Iterator[Any]:
-    """Processes that are forked, cheaply, from one that has imported everything."""
+    """Processes that are forked, cheaply, from one that has imported everything. Python has one such process, and it
+    imports what it is first told to: whoever needs more adds to `toy_process.PRELOADED`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(DATA))
         patch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{DATA}")

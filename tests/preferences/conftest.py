@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +17,13 @@ import pytest
 from study_pairs import Clock, pair_rows
 
 from stepbench.preferences import Study
+
+sys.path.append(str(Path(__file__).parents[1] / "data"))
+
+import toy_process
+
+# Imported once, in the process that voters are forked from.
+toy_process.PRELOADED += ["voters"]
 
 
 @pytest.fixture
@@ -37,14 +44,6 @@ def make_study(clock: Clock) -> Iterator[Callable[..., Study]]:
     yield make
     for study in made:
         study.close()
-
-
-@pytest.fixture(scope="session")
-def forked() -> Any:
-    """Processes that are forked, cheaply, from one that has imported what voters need."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["voters"])
-    return context
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

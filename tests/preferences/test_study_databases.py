@@ -134,12 +134,12 @@ def test_threads_share_a_study_in_memory() -> None:
     assert study.pairs().votes.tolist() == [3] * 20
 
 
-def test_a_client_killed_inside_a_vote_leaves_nothing_and_blocks_nobody(forked: Any, study_url: str) -> None:
+def test_a_client_killed_inside_a_vote_leaves_nothing_and_blocks_nobody(warm_processes: Any, study_url: str) -> None:
     study = Study.create(study_url, pair_rows(2), target_votes=1)
     assignment = study.next_pair("ann")
     assert assignment is not None
-    ready = forked.Event()
-    process = forked.Process(target=stop_in_the_middle, args=(study_url, assignment.assignment_id, ready))
+    ready = warm_processes.Event()
+    process = warm_processes.Process(target=stop_in_the_middle, args=(study_url, assignment.assignment_id, ready))
     process.start()
     assert ready.wait(60)
     assert study.votes().empty, "readers see no half of a vote, and wait for nobody"

@@ -70,11 +70,11 @@ def _storm(context: Any, url: str, folder: Path, *, pairs: int, target: int, kil
     assert len(votes) == planned
 
 
-def test_votes_survive_killed_clients(forked: Any, study_url: str, tmp_path: Path) -> None:
-    _storm(forked, study_url, tmp_path, pairs=20, target=3, kills=2, seed=1)
+def test_votes_survive_killed_clients(warm_processes: Any, study_url: str, tmp_path: Path) -> None:
+    _storm(warm_processes, study_url, tmp_path, pairs=20, target=3, kills=2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_many_votes_survive_many_killed_clients(forked: Any, study_url: str, tmp_path: Path, seed: int) -> None:
-    _storm(forked, study_url, tmp_path, pairs=300, target=5, kills=25, seed=seed)
+def test_many_votes_survive_many_killed_clients(warm_processes: Any, study_url: str, tmp_path: Path, seed: int) -> None:
+    _storm(warm_processes, study_url, tmp_path, pairs=300, target=5, kills=25, seed=seed)

@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# uv installs in seconds what pip installs in minutes; where it cannot be had, pip does the same.
+# uv installs in seconds what pip installs in minutes; where it cannot be had, pip does the same. Both compile what they
+# install, or every process would where Python is told to write no bytecode, which takes longer than all else at its start.
 INSTALL = if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && $(BIN)/uv --version >/dev/null; \
-	then VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --constraint constraints.txt --editable $(1) \
+	then VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --editable $(1) \
 	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); \
 	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); fi
 
@@ -49,8 +50,9 @@ $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 demo: $(VENV)/.installed
 	$(BIN)/stepbench demo
 
+# Tests start hundreds of processes: they shall find this project compiled, whatever the environment says.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "slow and not gpu"

@@ -88,6 +88,8 @@ def cast(
 def undo_last(connection: Connection, protocol: Protocol, annotator: Annotator, undo_id: str, now: float) -> str:
     """Take back an annotator's last vote, whose pair is then theirs again for a new lease.
 
+    Who has been given the next pair already gives it back: nobody holds the places of two.
+
     Returns:
         The assignment that is open again.
 
@@ -126,6 +128,10 @@ def undo_last(connection: Connection, protocol: Protocol, annotator: Annotator, 
     room = last.state == "voted" or last.target_votes is None or taken < last.target_votes
     leased_until = now + protocol.lease_minutes * 60 if room else now
     own = _ASSIGNMENT.assignment_id == last.assignment_id
+    others = (_ASSIGNMENT.annotator_id == annotator.id) & (_ASSIGNMENT.state == "open") & ~own
+    connection.execute(
+        update(schema.assignment).where(others, _ASSIGNMENT.leased_until > now).values({"leased_until": now})
+    )
     values = {"state": "open", "started_at": now, "leased_until": leased_until}
     connection.execute(update(schema.assignment).where(own).values(values))
     return last.assignment_id

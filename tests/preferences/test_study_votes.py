@@ -197,6 +197,18 @@ def test_undo_gives_the_pair_back(make_study: Make, clock: Clock) -> None:
         study.undo("bob")
 
 
+def test_undo_gives_back_the_pair_that_came_next(make_study: Make) -> None:
+    study = make_study(2, target_votes=1)
+    first = study.next_pair("ann")
+    study.vote(first, "a")
+    second = study.next_pair("ann")
+    assert study.next_pair("bob") is None
+    assert study.undo("ann").pair_id == first.pair_id
+    assert study.next_pair("bob").pair_id == second.pair_id
+    study.vote(study.next_pair("ann"), "b")
+    assert study.next_pair("ann") is None
+
+
 def test_undoing_a_skip_takes_no_place_that_others_filled(make_study: Make) -> None:
     study = make_study(1, target_votes=1)
     assignment = _next(study)
